@@ -1,0 +1,1 @@
+"""What ``train.py`` and ``evaluate.py`` do: translate a config into calls, and errors into exit codes."""

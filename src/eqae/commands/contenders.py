@@ -1,0 +1,107 @@
+"""From the words of ``evaluate.py``'s command line to models that can be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from eqae.checkpoint import load_checkpoint
+from eqae.commands.evaluate import ORBIT_MEAN
+from eqae.commands.jobs import fresh_model
+from eqae.commands.judging import Contender
+from eqae.config import Config, HeadChoice
+from eqae.data.base import Dataset
+from eqae.errors import ConfigError, DataError, suggest
+from eqae.evaluation.extraction import FeatureModel
+from eqae.groups import C1, D4
+from eqae.heads import build_head
+from eqae.models import Autoencoder, build_model
+from eqae.models.orbit_mean import OrbitMean
+from eqae.registry import MODELS
+
+TRAINING_FREE = ("zernike", "pca")
+"""Models that are ready after at most a closed-form fit to the training images."""
+
+Builder = Callable[[Dataset], Contender]
+
+
+def gather(words: Sequence[str], config: Config) -> Callable[[Dataset], list[Contender]]:
+    """Find and load every model now, so that a mistake shows before any data is read; build the rest on the dataset.
+
+    Raises:
+        ConfigError: a word that is neither a run directory nor a training-free model.
+        CheckpointError: a run directory that cannot be trusted.
+    """
+    labels = _labels(words)
+    builders = [_builder(word, label, config) for word, label in zip(words, labels, strict=True)]
+    return lambda dataset: [build(dataset) for build in builders]
+
+
+def _labels(words: Sequence[str]) -> list[str]:
+    """Short names: a run's folder name, or its whole path where two folders share a name."""
+    short = [_short(word) for word in words]
+    return [name if short.count(name) == 1 else word for name, word in zip(short, words, strict=True)]
+
+
+def _short(word: str) -> str:
+    prefix = ORBIT_MEAN if word.startswith(ORBIT_MEAN) else ""
+    path, colon, head = word.removeprefix(ORBIT_MEAN).partition(":")
+    return f"{prefix}{Path(path).resolve().name if Path(path).exists() else path}{colon}{head}"
+
+
+def _builder(word: str, label: str, config: Config) -> Builder:
+    path, _, head = word.removeprefix(ORBIT_MEAN).partition(":")
+    if Path(path).exists() or "/" in path:
+        return _from_run(Path(path), head, label, config, averaged=word.startswith(ORBIT_MEAN))
+    if path in TRAINING_FREE and path == word:
+        return _training_free(path, config)
+    runs = [str(p.parent) for p in Path(config.output).glob("*/manifest.json")]
+    raise ConfigError(
+        f"MODEL {word!r}", "neither a run directory nor a model that needs no training",
+        f"a path such as {config.output}/eqae_p4m, or one of {', '.join(TRAINING_FREE)}",
+        "train it first: uv run train.py --config ..." if path in MODELS else suggest(path, [*runs, *TRAINING_FREE]),
+    )  # fmt: skip
+
+
+def _from_run(path: Path, head: str, label: str, config: Config, *, averaged: bool) -> Builder:
+    checkpoint = load_checkpoint(path)
+    model, spec = checkpoint.model, checkpoint.spec
+    untrained: Autoencoder | None = fresh_model(spec).eval() if model.trained_by == "gradient" else None
+    if averaged:
+        model, untrained = OrbitMean(model, D4), None
+    own = HeadChoice(name=head) if head else HeadChoice(name="mean" if averaged else spec.head)
+    if not head and not averaged:
+        own = HeadChoice.model_validate({"name": spec.head, **spec.head_options})
+    further = [] if head or model.group == C1 else [choice for choice in config.heads if choice != own]
+
+    def subject(choice: HeadChoice, name: str) -> FeatureModel:
+        built = build_head(choice.name, model, choice.options, f"MODEL {name!r}: head")
+        fresh = None if untrained is None else build_head(choice.name, untrained, choice.options)
+        return FeatureModel(name, model, built, untrained, fresh, spec.seed)
+
+    subjects = (subject(own, label), *(subject(choice, f"{label}:{choice.name}") for choice in further))
+
+    def build(dataset: Dataset) -> Contender:
+        if dataset.test.shape != model.image_shape:
+            raise DataError(
+                f"MODEL {label!r}", f"made for images of {_shape(model.image_shape)}, the data has "
+                f"{_shape(dataset.test.shape)}", _shape(model.image_shape),
+                f"set data.size={model.image_shape[-1]}, or choose the data it was trained on ({spec.dataset})",
+            )  # fmt: skip
+        return Contender(subjects)
+
+    return build
+
+
+def _training_free(name: str, config: Config) -> Builder:
+    def build(dataset: Dataset) -> Contender:
+        model = build_model(name, dataset.train.shape, {})
+        model.fit(dataset.train.batch(slice(None)))
+        return Contender((FeatureModel(name, model.eval(), build_head("mean", model, {}), seed=config.seed),))
+
+    return build
+
+
+def _shape(shape: tuple[int, int, int]) -> str:
+    channels, height, width = shape
+    return f"{height}x{width} with {channels} channel(s)"

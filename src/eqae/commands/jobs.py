@@ -1,0 +1,176 @@
+"""From a config to built models: the translation that modules know nothing of."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+
+import torch
+
+from eqae.checkpoint import ModelSpec
+from eqae.config import Baseline, Config, Training
+from eqae.data.base import Dataset
+from eqae.errors import ConfigError
+from eqae.evaluation.extraction import FeatureModel
+from eqae.groups import D4
+from eqae.heads import Head, build_head
+from eqae.models import Autoencoder, build_model
+from eqae.models.orbit_mean import OrbitMean
+from eqae.registry import OBJECTIVES
+from eqae.runs import RunDirectory
+from eqae.training.augment import Augment
+from eqae.training.fit import Recipe, seed_everything
+from eqae.training.module import Objective, Optimization
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model of a run: built, perhaps to be trained, saved, judged.
+
+    Attributes:
+        label: its name in tables.
+        model: at its initial weights until trained.
+        untrained: a copy at the initial weights; None for models no gradient trains.
+        head: gives the features of its checkpoint.
+        spec: rebuilds model and head.
+        untrained_head: the head of ``untrained``; None where there is none.
+        objectives: weight and function of what training minimises, by name.
+        augment: of its training images.
+        directory: where its checkpoint goes.
+        orbit_of: label of the job whose trained model this one wraps; None for all others.
+        config: resolved config that retrains this model alone; None where none could.
+    """
+
+    label: str
+    model: Autoencoder
+    untrained: Autoencoder | None
+    head: Head
+    untrained_head: Head | None
+    objectives: dict[str, tuple[float, Objective]]
+    spec: ModelSpec
+    augment: Augment
+    directory: RunDirectory
+    orbit_of: str | None = None
+    config: Config | None = None
+
+
+def main_job(config: Config, dataset: Dataset, run: RunDirectory) -> Job:
+    """The model the config is about."""
+    return _job(config, "", dataset, run)
+
+
+def baseline_jobs(config: Config, dataset: Dataset, run: RunDirectory) -> list[Job]:
+    """The models trained beside it, in the config's order; an orbit mean shares its base's model object."""
+    jobs: dict[str, Job] = {}
+    for label, baseline in config.baselines.items():
+        directory = run.baseline(label)
+        if baseline.orbit_of is not None:
+            jobs[label] = _orbit_job(label, baseline, jobs[baseline.orbit_of], directory)
+        else:
+            jobs[label] = _job(_alone(config, label, baseline), f"baselines.{label}.", dataset, directory)
+    return list(jobs.values())
+
+
+def check_trainable(job: Job) -> None:
+    """One forward pass of two blank images through every objective, so that a mismatch shows before training.
+
+    Raises:
+        ConfigError: an objective asks for something the model has not.
+    """
+    if job.model.trained_by == "gradient" and job.orbit_of is None:
+        images = torch.zeros(2, *job.model.image_shape)
+        output = copy.deepcopy(job.model)(images)
+        for _, objective in job.objectives.values():
+            objective(output, images)
+
+
+def fresh_model(spec: ModelSpec, where: str = "model") -> Autoencoder:
+    """``spec``'s model at the initial weights its run began with."""
+    seed_everything(spec.seed, "weights")
+    return build_model(spec.model, spec.image_shape, spec.model_options, where)
+
+
+def extra_heads(config: Config, main: Job) -> dict[str, FeatureModel]:
+    """The main model under each further head, by label."""
+    subjects: dict[str, FeatureModel] = {}
+    for i, choice in enumerate(config.heads):
+        options = "".join(f",{key}={value}" for key, value in choice.options.items())
+        label = f"{main.label}:{choice.name}{options}"
+        head = build_head(choice.name, main.model, choice.options, f"heads[{i}]")
+        untrained = None if main.untrained is None else build_head(choice.name, main.untrained, choice.options)
+        subjects[label] = FeatureModel(label, main.model, head, main.untrained, untrained, config.seed)
+    return subjects
+
+
+def recipe(training: Training, seed: int) -> Recipe:
+    """The training section as plain arguments."""
+    return Recipe(
+        epochs=training.epochs,
+        batch_size=training.batch_size,
+        optimization=Optimization(training.learning_rate, training.weight_decay, training.schedule),
+        gradient_clip=training.gradient_clip,
+        validation=training.validation,
+        precision=training.precision,
+        accelerator=training.accelerator,
+        devices=training.devices,
+        workers=training.workers,
+        compile=training.compile,
+        seed=seed,
+    )
+
+
+def _alone(config: Config, label: str, baseline: Baseline) -> Config:
+    """The config that trains one baseline by itself."""
+    return config.model_copy(
+        update={
+            "name": label,
+            "model": baseline.model,
+            "head": baseline.head,
+            "heads": (),
+            "augmentation": baseline.augmentation or config.augmentation,
+            "objective": baseline.objective or config.objective,
+            "baselines": {},
+        }
+    )
+
+
+def _orbit_job(label: str, baseline: Baseline, base: Job, directory: RunDirectory) -> Job:
+    options = {"base": {"name": base.spec.model, **base.spec.model_options}}
+    model = OrbitMean(base.model, D4)  # trained once, looked at twice
+    head = build_head(baseline.head.name, model, baseline.head.options, f"baselines.{label}.head")
+    spec = replace(
+        base.spec,
+        model="orbit_mean",
+        model_options=options,
+        head=baseline.head.name,
+        head_options=baseline.head.options,
+    )
+    return Job(label, model, None, head, None, {}, spec, base.augment, directory, orbit_of=baseline.orbit_of)
+
+
+def _job(config: Config, where: str, dataset: Dataset, directory: RunDirectory) -> Job:
+    if not config.objective:
+        raise ConfigError(f"{where}objective", "empty", "at least one objective", "objective: {reconstruction: 1.0}")
+    spec = ModelSpec(
+        model=config.model.name,
+        model_options=config.model.options,
+        head=config.head.name,
+        head_options=config.head.options,
+        image_shape=dataset.train.shape,
+        dataset=dataset.name,
+        seed=config.seed,
+    )
+    model = fresh_model(spec, f"{where}model")
+    untrained = copy.deepcopy(model) if model.trained_by == "gradient" else None
+    return Job(
+        label=config.name,
+        model=model,
+        untrained=untrained,
+        head=build_head(spec.head, model, spec.head_options, f"{where}head"),
+        untrained_head=None if untrained is None else build_head(spec.head, untrained, spec.head_options),
+        objectives={name: (weight, OBJECTIVES.get(name)) for name, weight in config.objective.items()},
+        spec=spec,
+        augment=Augment(config.augmentation.orientation, config.augmentation.noise),
+        directory=directory,
+        config=config,
+    )

@@ -1,0 +1,94 @@
+"""What one run does, in order: build all, train all, save all, judge all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rich.console import Console
+
+from eqae.card import write_card
+from eqae.checkpoint import load_checkpoint, save_checkpoint
+from eqae.commands.jobs import Job, baseline_jobs, check_trainable, extra_heads, main_job, recipe
+from eqae.commands.judging import Contender, environment_facts, judge_and_report
+from eqae.commands.train import check_same, config_text
+from eqae.config import Config
+from eqae.data import load_dataset
+from eqae.data.base import Dataset
+from eqae.evaluation.extraction import FeatureModel
+from eqae.runs import RunDirectory
+from eqae.training.fit import fit
+from eqae.training.tracking import NoTracker, Tracker, start_tracking
+
+
+def carry_out(config: Config, run: RunDirectory, *, resume: bool, console: Console) -> None:
+    """Train, save and judge everything in ``config``; ``run`` is created once all of it is known to be buildable.
+
+    Raises:
+        EqaeError: see :func:`eqae.commands.train.train`.
+    """
+    dataset = load_dataset(config.data.name, config.data.root, config.data.options)
+    main, baselines = main_job(config, dataset, run), baseline_jobs(config, dataset, run)
+    heads = extra_heads(config, main)
+    for job in (main, *baselines):
+        check_trainable(job)
+    if resume:
+        check_same(config, run)
+    else:
+        run.create(config_text(config))
+    tracker = start_tracking(
+        config.tracking.wandb, config.tracking.project, config.name, run.path, config.model_dump(mode="json"), console
+    )
+    try:
+        seconds = {job.label: _train(job, dataset, config, tracker if job is main else NoTracker(), resume, console)
+                   for job in (main, *baselines)}  # fmt: skip
+        contenders = [_contender(main, heads, config.seed), *(_contender(job, {}, config.seed) for job in baselines)]
+        facts = _facts(config, main, seconds)
+        title = f"{config.name} on {config.data.name}"
+        results = judge_and_report(contenders, dataset, config, run, console, title, facts)
+        rows = [asdict(row) for row in results.rows]
+        write_card(run.path, main.spec, rows, facts | environment_facts())
+        tracker.log_results(rows)
+    finally:
+        tracker.finish()
+
+
+def _train(job: Job, dataset: Dataset, config: Config, tracker: Tracker, resume: bool, console: Console) -> float:
+    """Train and save one model, unless an interrupted run has done so; the seconds it took."""
+    began = time.monotonic()
+    directory = job.directory
+    if resume and directory.manifest.is_file():
+        job.model.load_state_dict(load_checkpoint(directory.path).model.state_dict())
+        console.print(f"  {job.label}: trained already", highlight=False)
+        return 0.0
+    if job.config is not None:
+        directory.create(config_text(job.config))
+    else:
+        directory.path.mkdir(parents=True, exist_ok=True)
+    if job.orbit_of is None and job.model.trained_by == "gradient":
+        fit(
+            job.model, dataset, job.objectives, job.augment, recipe(config.training, config.seed),
+            directory=directory.path, label=job.label, tracker=tracker, console=console, resume=resume,
+        )  # fmt: skip
+    elif job.orbit_of is None:
+        job.model.fit(dataset.train.batch(slice(None)))
+    save_checkpoint(directory.path, job.model, job.spec)
+    return time.monotonic() - began
+
+
+def _contender(job: Job, heads: dict[str, FeatureModel], seed: int) -> Contender:
+    main = FeatureModel(job.label, job.model.eval(), job.head, job.untrained, job.untrained_head, seed)
+    return Contender((main, *heads.values()))
+
+
+def _facts(config: Config, main: Job, seconds: dict[str, float]) -> dict[str, str]:
+    training, augmentation = config.training, config.augmentation
+    trained: Sequence[str] = [f"{label} {value:.0f} s" for label, value in seconds.items() if value >= 0.5]
+    return {
+        "model": f"{config.model.name} {main.spec.model_options}".rstrip(" {}"),
+        "training": f"{training.epochs} epochs, batch {training.batch_size}, learning rate {training.learning_rate:g}, "
+        f"{training.precision}, orientation {augmentation.orientation}, noise {augmentation.noise:g}; no labels",
+        "training time": ", ".join(trained) or "none",
+        "seed": str(config.seed),
+    }

@@ -1,0 +1,255 @@
+"""The schema of the YAML: every key, its type, its default and one line on what it means.
+
+Nothing here imports torch, so a mistake in a config is answered at once. Keys that belong to a chosen model, head or
+dataset (``model.group``, ``head.band``, ``data.size``) are kept as they are and checked against what the name stands
+for when it is built; see :meth:`eqae.registry.Registry.build`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+
+from eqae.errors import ConfigError, Problem, suggest
+from eqae.registry import DATASETS, EVALUATORS, HEADS, MODELS, OBJECTIVES, Registry
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, unknown keys refused, and no boolean passes for a number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_boolean_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        field = cls.model_fields[str(info.field_name)]
+        wanted = {field.annotation, *get_args(field.annotation)}
+        if isinstance(value, bool) and bool not in wanted and Any not in wanted:
+            raise ValueError("a number or a word, not a boolean (YAML reads yes, no, on and off as booleans)")
+        return value
+
+
+class Choice(BaseModel):
+    """A registered name with the options of what it stands for; ``mean`` is short for ``{name: mean}``."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=())
+
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything but the name."""
+        return dict(self.model_extra or {})
+
+
+class DataChoice(Choice):
+    """Which images: a registered dataset, where its files lie, and its own options."""
+
+    name: str = Field("digits", description="a registered dataset")
+    root: str | None = Field(None, description="folder of the data files; else the environment variable EQAE_DATA")
+
+
+class ModelChoice(Choice):
+    """Which network."""
+
+    name: str = Field("eqae", description="a registered model")
+
+
+class HeadChoice(Choice):
+    """Which invariant map of V gives the features."""
+
+    name: str = Field("gram", description="a registered head")
+
+
+class Augmentation(Section):
+    """What is done to training images afresh in every epoch, on the device."""
+
+    orientation: Literal["none", "so2", "o2"] = Field(
+        "none",
+        description="a new random rotation (so2), or rotation and mirror (o2), of each image; the target turns too",
+    )
+    noise: float = Field(
+        0.0, ge=0, le=10, description="standard deviation of Gaussian noise on the input only: a denoising autoencoder"
+    )
+
+
+class Training(Section):
+    """How the weights are found."""
+
+    epochs: int = Field(20, ge=0, description="passes over the training images")
+    batch_size: Annotated[int, Field(ge=2)] = Field(128, description="images a step")
+    learning_rate: float = Field(3e-3, gt=0, description="peak of the schedule")
+    weight_decay: float = Field(1e-2, ge=0, description="AdamW's decoupled decay")
+    schedule: Literal["one_cycle", "cosine", "constant"] = Field("one_cycle", description="of the learning rate")
+    gradient_clip: float | None = Field(None, gt=0, description="largest gradient norm; null for no clipping")
+    validation: Fraction = Field(0.05, description="share of the training images held out to watch the loss")
+    precision: Literal["32-true", "bf16-mixed", "64-true"] = Field("32-true", description="Lightning's precision")
+    accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="where to run")
+    devices: int | Literal["auto"] = Field("auto", description="how many devices; on a CPU, how many processes")
+    workers: Annotated[int, Field(ge=0, le=64)] = Field(0, description="loader processes; 0 gathers from memory")
+    compile: bool = Field(False, description="torch.compile the training step's forward pass")
+
+
+class Baseline(Section):
+    """A model trained beside the main one, on the same data and for as many epochs."""
+
+    model: ModelChoice | None = Field(None, description="the baseline's network")
+    orbit_of: str | None = Field(None, description="instead of a network: the label of a baseline to average over D4")
+    head: HeadChoice = Field(HeadChoice(name="mean"), description="its features; mean is the plain code for C1")
+    augmentation: Augmentation | None = Field(None, description="null for the same as the main model's")
+    objective: dict[str, float] | None = Field(None, description="null for the same as the main model's")
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Baseline:
+        if (self.model is None) == (self.orbit_of is None):
+            raise ValueError("exactly one of 'model' and 'orbit_of'")
+        return self
+
+
+class Evaluation(Section):
+    """How much is measured."""
+
+    orbit_images: Positive = Field(512, description="test images whose whole orbit is encoded")
+    batch_size: Positive = Field(256, description="images a forward pass")
+
+
+class Tracking(Section):
+    """Where the curves go besides metrics.csv."""
+
+    wandb: Literal["auto", "online", "offline", "disabled"] = Field(
+        "auto", description="auto: online with an API key, else offline; never a prompt"
+    )
+    project: str = Field("eqae", description="W&B project")
+
+
+class Config(Section):
+    """One run: what is trained, on what, beside what, and how it is judged."""
+
+    name: str = Field("run", description="name of the run directory")
+    output: str = Field("checkpoints", description="folder that holds run directories")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="of everything random")
+    data: DataChoice = Field(DataChoice(), description="which images")
+    model: ModelChoice = Field(ModelChoice(), description="which network")
+    head: HeadChoice = Field(HeadChoice(), description="the features a loaded checkpoint gives")
+    heads: tuple[HeadChoice, ...] = Field((), description="further heads to judge on the same trained model")
+    objective: dict[str, float] = Field({"reconstruction": 1.0}, description="weights of the registered objectives")
+    augmentation: Augmentation = Field(Augmentation(), description="of training images")
+    training: Training = Field(Training(), description="how the weights are found")
+    baselines: dict[str, Baseline] = Field({}, description="label -> model trained and judged beside")
+    evaluators: dict[str, dict[str, Any]] = Field(
+        {name: {} for name in EVALUATORS}, description="a list of names, or name -> options"
+    )
+    evaluation: Evaluation = Field(Evaluation(), description="how much is measured")
+    tracking: Tracking = Field(Tracking(), description="where the curves go")
+    plugins: tuple[str, ...] = Field((), description="the user's own modules, imported before training")
+
+    @field_validator("evaluators", mode="before")
+    @classmethod
+    def _names_to_mapping(cls, value: Any) -> Any:
+        return {str(name): {} for name in value} if isinstance(value, list | tuple) else value
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[\w][\w.+-]*", value):
+            raise ValueError("letters, digits, '.', '_', '+' and '-' only: it becomes a folder")
+        return value
+
+
+def parse_config(raw: Mapping[str, Any], source: str = "config") -> Config:
+    """A validated :class:`Config` from plain values.
+
+    Raises:
+        ConfigError: every unknown key (with a suggestion), wrong type and unknown name, all at once.
+    """
+    try:
+        config = Config.model_validate(dict(raw))
+    except ValidationError as error:
+        raise ConfigError.of(_problem(dict(e), source) for e in error.errors()) from None
+    return config
+
+
+def check_names(config: Config) -> None:
+    """Look every registered name up, after plugins have added theirs.
+
+    Raises:
+        ConfigError: every unknown name, with the nearest one.
+    """
+    asked: list[tuple[Registry, str, str]] = [
+        (DATASETS, config.data.name, "data.name"),
+        (MODELS, config.model.name, "model.name"),
+        (HEADS, config.head.name, "head.name"),
+    ]
+    asked += [(HEADS, head.name, f"heads[{i}]") for i, head in enumerate(config.heads)]
+    asked += [(OBJECTIVES, name, f"objective.{name}") for name in config.objective]
+    asked += [(EVALUATORS, name, f"evaluators.{name}") for name in config.evaluators]
+    for label, baseline in config.baselines.items():
+        asked.append((HEADS, baseline.head.name, f"baselines.{label}.head.name"))
+        asked += [(OBJECTIVES, name, f"baselines.{label}.objective.{name}") for name in baseline.objective or ()]
+        if baseline.model is not None:
+            asked.append((MODELS, baseline.model.name, f"baselines.{label}.model.name"))
+    problems = [problem for registry, name, where in asked for problem in _unknown(registry, name, where)]
+    problems += _baseline_problems(config)
+    if problems:
+        raise ConfigError.of(problems)
+
+
+def _unknown(registry: Registry, name: str, where: str) -> tuple[Problem, ...]:
+    try:
+        registry.canonical(name, where)
+    except ConfigError as error:
+        return error.problems
+    return ()
+
+
+def _baseline_problems(config: Config) -> list[Problem]:
+    """Baselines that average over a baseline which is not there, or comes after."""
+    seen: list[str] = []
+    problems = []
+    for label, baseline in config.baselines.items():
+        if baseline.orbit_of is not None and baseline.orbit_of not in seen:
+            where, found = f"baselines.{label}.orbit_of", f"no baseline {baseline.orbit_of!r} above this one"
+            problems.append(
+                Problem(where, found, "the label of a baseline listed before", suggest(baseline.orbit_of, seen))
+            )
+        seen.append(label)
+    return problems
+
+
+def _problem(error: dict[str, Any], source: str) -> Problem:
+    location = [str(part) for part in error["loc"]]
+    where = f"{source}: {'.'.join(location)}"
+    if error["type"] == "extra_forbidden":
+        return Problem(where, "unknown key", "a key of the schema", suggest(location[-1], _siblings(location[:-1])))
+    if error["type"] == "missing":
+        return Problem(where, "missing", "a value")
+    expected = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return Problem(where, f"found {error['input']!r}"[:200], expected)
+
+
+def _siblings(location: list[str]) -> list[str]:
+    """The known keys of the section at ``location``; labels of baselines are free and stand for any."""
+    section: Any = Config
+    for part in location:
+        if isinstance(section, type) and issubclass(section, BaseModel) and part in section.model_fields:
+            section = _section_type(section.model_fields[part].annotation)
+    return list(section.model_fields)
+
+
+def _section_type(annotation: Any) -> Any:
+    """The section class inside ``X | None``, ``dict[str, X]`` and the like."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = (_section_type(argument) for argument in get_args(annotation))
+    return next((found for found in inner if found is not None), None)

@@ -1,0 +1,1 @@
+"""Features of every image under every tested transform, and the evaluators that judge them."""

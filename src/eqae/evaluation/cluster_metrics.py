@@ -1,0 +1,49 @@
+"""How well clusters agree with classes; all are 1 for a perfect clustering, whatever the clusters are called."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torchmetrics.functional.clustering import adjusted_rand_score, normalized_mutual_info_score
+
+from eqae.evaluation.evidence import IntArray
+
+
+def contingency(clusters: IntArray, labels: IntArray) -> IntArray:
+    """Number of images by cluster and class, ``(clusters, classes)``, from two arrays ``(N,)`` of indices."""
+    shape = int(clusters.max()) + 1, int(labels.max()) + 1
+    cells = np.ravel_multi_index((clusters, labels), shape)
+    return np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
+
+
+def clustering_accuracy(clusters: IntArray, labels: IntArray) -> float:
+    """ACC: share of images in the class of their cluster under the best one-to-one matching (Xie et al. 2016, eq. 10).
+
+    A cluster without a class of its own, and a class without a cluster, count as wrong.
+    """
+    table = contingency(clusters, labels)
+    return float(table[linear_sum_assignment(table, maximize=True)].sum() / len(labels))
+
+
+def purity(clusters: IntArray, labels: IntArray) -> float:
+    """Share of images in the largest class of their cluster; never below :func:`clustering_accuracy`."""
+    return float(contingency(clusters, labels).max(axis=1).sum() / len(labels))
+
+
+def normalised_mutual_information(clusters: IntArray, labels: IntArray) -> float:
+    """NMI: mutual information over the arithmetic mean of the two entropies."""
+    return float(normalized_mutual_info_score(torch.from_numpy(clusters), torch.from_numpy(labels)))
+
+
+def adjusted_rand_index(clusters: IntArray, labels: IntArray) -> float:
+    """ARI: agreement over pairs of images, 0 for chance (Hubert & Arabie 1985)."""
+    return float(adjusted_rand_score(torch.from_numpy(clusters), torch.from_numpy(labels)))
+
+
+METRICS = {
+    "acc": clustering_accuracy,
+    "nmi": normalised_mutual_information,
+    "ari": adjusted_rand_index,
+    "purity": purity,
+}

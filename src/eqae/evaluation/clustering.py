@@ -1,0 +1,72 @@
+"""Whether the classes can be found without labels."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Ge
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import silhouette_samples
+from sklearn.mixture import GaussianMixture
+
+from eqae.data.base import UNLABELED
+from eqae.evaluation.bootstrap import bootstrap_agreement, bootstrap_mean
+from eqae.evaluation.cluster_metrics import METRICS
+from eqae.evaluation.evidence import Evidence, Findings, FloatArray, IntArray, Score
+from eqae.evaluation.preprocessing import compress
+
+DIMENSIONS = 32
+SILHOUETTE_IMAGES = 2_000
+
+
+def evaluate_clustering(evidence: Evidence, *, clusters: Annotated[int, Ge(2)] | None = None) -> Findings:
+    """k-means (10 starts) and a Gaussian mixture (full covariance, 3 starts) of the training features.
+
+    Features are standardised and, where wider, compressed to 32 principal components. ``kmeans_*`` and ``gmm_*``
+    (ACC, NMI, ARI, purity) compare the clusters with the labels of those training images that have one;
+    ``kmeans_silhouette``, in the same coordinates and on at most 2,000 images, needs none.
+
+    Args:
+        evidence: of one model.
+        clusters: their number; None takes as many as there are classes, and 10 where nothing is labelled.
+    """
+    labels = evidence.train.labels
+    count = clusters or len(np.unique(labels[labels != UNLABELED])) or 10
+    coordinates, _ = compress(evidence.train.upright, DIMENSIONS, evidence.seed)
+    count = min(count, len(coordinates))
+    with warnings.catch_warnings():
+        # Duplicated images may leave fewer points than clusters; the metrics show it.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        kmeans = KMeans(count, n_init=10, random_state=evidence.seed).fit_predict(coordinates)
+        gmm = GaussianMixture(count, n_init=3, reg_covar=1e-3, random_state=evidence.seed).fit_predict(coordinates)
+    return Findings((
+        *_agreement("kmeans", kmeans, labels, evidence.seed),
+        *_agreement("gmm", gmm, labels, evidence.seed),
+        _silhouette(coordinates, kmeans, evidence.seed),
+    ))  # fmt: skip
+
+
+def _agreement(clusterer: str, clusters: IntArray, labels: IntArray, seed: int) -> list[Score]:
+    known = labels != UNLABELED
+    if not known.any():
+        return []
+    clusters, labels = clusters[known].astype(np.int64), labels[known]
+    scores = []
+    for name, metric in METRICS.items():
+        low, high = bootstrap_agreement(metric, clusters, labels, seed)
+        scores.append(Score(f"{clusterer}_{name}", metric(clusters, labels), low, high, True, len(labels)))
+    return scores
+
+
+def _silhouette(coordinates: FloatArray, clusters: IntArray, seed: int) -> Score:
+    """Mean silhouette (Rousseeuw 1987); NaN where all images are in one cluster or each is alone."""
+    chosen = np.linspace(0, len(clusters) - 1, min(len(clusters), SILHOUETTE_IMAGES)).astype(int)
+    found = len(np.unique(clusters[chosen]))
+    if not 2 <= found < len(chosen):
+        return Score("kmeans_silhouette", float("nan"), None, None, True, len(chosen))
+    values = silhouette_samples(coordinates[chosen], clusters[chosen])
+    low, high = bootstrap_mean(values, seed)
+    return Score("kmeans_silhouette", float(values.mean(dtype=np.float64)), low, high, True, len(chosen))

@@ -1,0 +1,103 @@
+"""How far features move when the image is turned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import pdist
+
+from eqae.evaluation.bootstrap import bootstrap_mean
+from eqae.evaluation.evidence import Evidence, Features, Findings, FloatArray, Score
+from eqae.evaluation.preprocessing import ROUNDING
+
+DoubleArray = NDArray[np.float64]
+
+
+def evaluate_invariance(evidence: Evidence) -> Findings:
+    """``relative_invariance_error``, ``invariance_ratio`` and ``relative_interpolation_floor``, by condition.
+
+    The error is the mean over images and transforms other than the identity of ``|f(gx) - f(x)| / |f(x)|``, for the
+    trained and the initial weights. The ratio has the mean distance between different images below the same
+    numerator, so that an extractor which maps all images to nearly one point does not pass for invariant; a constant
+    one gets NaN. The floor is the error's formula for images turned and turned back: what interpolation does to the
+    pixels before any network sees them. Images whose features are all zero have no relative error and are left out.
+
+    Drawing ``"angle_curve"``: relative error by angle, from 0 to 360 degrees, ``floor`` and ``untrained`` beside it.
+    """
+    scores: list[Score] = []
+    for condition, features in evidence.turned.items():
+        scores += _movement_scores(features, condition, evidence.seed, untrained=False)
+        if condition in evidence.there_and_back:
+            moved = relative_movement(evidence.there_and_back[condition])
+            scores.append(_mean_score("relative_interpolation_floor", moved, condition, evidence.seed, False))
+    for condition, features in evidence.untrained.items():
+        scores += _movement_scores(features, condition, evidence.seed, untrained=True)
+    return Findings(tuple(scores), _angle_curve(evidence))
+
+
+def relative_movement(features: Features) -> DoubleArray:
+    """``|f(gx) - f(x)| / |f(x)|`` of the n images whose features are not all zero, ``(n, O - 1)``: no identity."""
+    size = _norm(features.upright)
+    return (_movement(features) / np.where(size > 0, size, np.nan)[:, None])[size > 0]
+
+
+def mean_distance(features: FloatArray) -> float:
+    """Mean distance between different images of ``features (N, D)``.
+
+    NaN where there is none: a single image, or features that differ between images by rounding alone.
+    """
+    if len(features) < 2:
+        return float("nan")
+    distance = float(pdist(features.astype(np.float64)).mean())
+    return distance if distance > ROUNDING * float(_norm(features).mean()) else float("nan")
+
+
+def _movement_scores(features: Features, condition: str, seed: int, untrained: bool) -> Iterator[Score]:
+    yield _mean_score("relative_invariance_error", relative_movement(features), condition, seed, untrained)
+    ratio = _movement(features) / mean_distance(features.upright)
+    yield _mean_score("invariance_ratio", ratio, condition, seed, untrained)
+
+
+def _mean_score(metric: str, moved: DoubleArray, condition: str, seed: int, untrained: bool) -> Score:
+    """Mean over images and transforms of ``moved (n, O - 1)``; the interval resamples images."""
+    images = moved.mean(axis=1)
+    value = float(images.mean()) if len(images) else float("nan")
+    low, high = bootstrap_mean(images, seed) if np.isfinite(value) else (None, None)
+    return Score(metric, value, low, high, False, len(images), condition, untrained)
+
+
+def _movement(features: Features) -> DoubleArray:
+    """``|f(gx) - f(x)|``, ``(N, O - 1)``; one transform at a time, which keeps the doubles small."""
+    upright = features.upright
+    columns = range(1, features.values.shape[1])
+    return np.stack([_norm(features.values[:, o].astype(np.float64) - upright) for o in columns], axis=1)
+
+
+def _norm(values: NDArray[Any]) -> DoubleArray:
+    return np.linalg.norm(values.astype(np.float64), axis=-1)
+
+
+def _angle_curve(evidence: Evidence) -> dict[str, Any]:
+    turned = evidence.turned.get("any-angle")
+    if turned is None:
+        return {}
+    untrained = evidence.untrained.get("any-angle")
+    floor = evidence.there_and_back.get("any-angle")
+    return {
+        "angle_curve": {
+            "angles": [*turned.angles.tolist(), 360.0],
+            "error": _curve(turned),
+            "floor": _curve(floor) if floor else None,
+            "untrained": _curve(untrained) if untrained else None,
+        }
+    }
+
+
+def _curve(features: Features) -> list[float]:
+    """Mean relative movement by angle; no turn and the full turn, at both ends, are the image itself."""
+    moved = relative_movement(features)
+    inner = moved.mean(axis=0) if len(moved) else np.full(moved.shape[1], np.nan)
+    return [0.0, *inner.tolist(), 0.0]

@@ -1,0 +1,53 @@
+"""Classifiers that are fitted on frozen features. Their settings are the same for every model and every dataset."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+
+from eqae.evaluation.evidence import FloatArray, IntArray
+
+
+class Probe(Protocol):
+    """A fitted classifier."""
+
+    def predict(self, features: FloatArray, /) -> IntArray:
+        """Standardised features ``(N, D)`` to class indices ``(N,)``."""
+        ...
+
+
+FitProbe = Callable[[FloatArray, IntArray, int], Probe]
+
+
+def fit_linear_probe(features: FloatArray, labels: IntArray, seed: int) -> Probe:
+    """Multinomial logistic regression, C = 1, at most 400 L-BFGS steps; the seed is not used."""
+    return _fit(LogisticRegression(C=1.0, max_iter=400), features, labels)
+
+
+def fit_mlp_probe(features: FloatArray, labels: IntArray, seed: int) -> Probe:
+    """One hidden layer of 256, Adam at 1e-3, 30 epochs in batches of 200.
+
+    The number of epochs is fixed: early stopping would need a validation split, which classes with a single image do
+    not allow, and stopping on test images would be cheating.
+    """
+    return _fit(MLPClassifier((256,), max_iter=30, random_state=seed), features, labels)
+
+
+def fit_knn(features: FloatArray, labels: IntArray, seed: int) -> Probe:
+    """The 20 nearest training images (all, where there are fewer) vote with the inverse of their distance."""
+    return _fit(KNeighborsClassifier(min(20, len(labels)), weights="distance"), features, labels)
+
+
+def _fit(classifier: LogisticRegression, features: FloatArray, labels: IntArray) -> Probe:
+    with warnings.catch_warnings():
+        # Reaching the fixed number of steps is the recipe, not a mishap.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        probe: Probe = classifier.fit(np.ascontiguousarray(features), labels)
+    return probe

@@ -1,0 +1,62 @@
+"""How well simple classifiers do on the frozen features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eqae.evaluation.report.figures.confusion import confusion, worst_mistake
+from eqae.evaluation.report.markup import Markup, figure, join, tag
+from eqae.evaluation.report.standings import Column, conditions
+from eqae.evaluation.report.subject import Subject
+from eqae.evaluation.report.table import model_label, score_table
+from eqae.evaluation.report.vocabulary import FEW_LABELS
+
+_HOW_TO_READ = (
+    "Labels enter here for the first time: classifiers are fitted on features of the training images, which the "
+    "autoencoder learnt without them. 1, 10, ... labels: the linear probe with so many labelled images a class. Under a "
+    "condition, the test images are turned and the probe is not told."
+)
+_CAPTION = (
+    "Confusions of the linear probe on the test images: rows are true classes, columns predictions. Shades are shares "
+    "of the row on a square-root scale, so that rare mistakes show."
+)
+
+
+def classification(subject: Subject) -> Markup:
+    """Accuracies of the probes and a confusion matrix a model."""
+    table, matrices = score_table(subject, _columns(subject)), _matrices(subject)
+    return join(tag("p", _HOW_TO_READ), table, matrices) if table or matrices else Markup()
+
+
+def _columns(subject: Subject) -> list[Column]:
+    few = {row.metric: int(match[1]) for row in subject.results.rows if (match := FEW_LABELS.fullmatch(row.metric))}
+    turned = conditions(subject.results, "linear_probe_accuracy")
+    return [
+        *(Column(metric) for metric in ("linear_probe_accuracy", "mlp_probe_accuracy", "knn_accuracy")),
+        *(Column(metric) for metric in sorted(few, key=few.__getitem__)),
+        *(Column("linear_probe_accuracy", condition) for condition in turned if condition),
+    ]
+
+
+def _matrices(subject: Subject) -> Markup:
+    panels = [_panel(subject, model, drawing) for model, drawing in subject.drawings("confusion").items()]
+    return figure(tag("div", *panels, class_="panels"), _CAPTION) if panels else Markup()
+
+
+def _panel(subject: Subject, model: str, drawing: Mapping[str, Any]) -> Markup:
+    matrix: NDArray[np.integer] = np.asarray(drawing["matrix"], dtype=np.int64)
+    classes = [str(name) for name in drawing["classes"]]
+    picture = confusion(matrix, classes, subject.colours[model], f"Confusion matrix of {model}.")
+    return tag("div", model_label(subject, model), picture, tag("small", _mistake(matrix, classes)), class_="panel")
+
+
+def _mistake(matrix: NDArray[np.integer], classes: Sequence[str]) -> str:
+    worst = worst_mistake(matrix)
+    if worst is None:
+        return "No mistakes."
+    true, said, images = worst
+    return f"Most often: {classes[true]} taken for {classes[said]}, {images} of {matrix[true].sum()}"

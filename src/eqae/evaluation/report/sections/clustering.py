@@ -1,0 +1,21 @@
+"""Whether the classes show without any label."""
+
+from __future__ import annotations
+
+from eqae.evaluation.report.markup import Markup, join, tag
+from eqae.evaluation.report.standings import Column
+from eqae.evaluation.report.subject import Subject
+from eqae.evaluation.report.table import score_table
+
+_MEASURES = ("acc", "purity", "nmi", "ari", "silhouette")
+_HOW_TO_READ = (
+    "Clusters are fitted on the features of the training images with as many clusters as classes; labels only judge "
+    "them. ACC matches clusters and classes one to one; purity lets several clusters share a class and is never lower."
+)
+
+
+def clustering(subject: Subject) -> Markup:
+    """ACC, purity, NMI, ARI and silhouette by k-means and by a Gaussian mixture."""
+    columns = [Column(f"{method}_{measure}") for method in ("kmeans", "gmm") for measure in _MEASURES]
+    table = score_table(subject, columns)
+    return join(tag("p", _HOW_TO_READ), table) if table else Markup()

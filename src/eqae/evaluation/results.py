@@ -1,0 +1,122 @@
+"""The table that every command ends with, and its files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from eqae.errors import CheckpointError
+from eqae.evaluation.evidence import Evidence, Score
+from eqae.files import write_atomically
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of one model. The fields and their order are those of ``results.json`` and ``results.csv``.
+
+    Attributes:
+        model: label; ``"... (untrained)"`` for figures of the initial weights.
+        dataset: registered name.
+        evaluator: registered name.
+        metric: the field's name for it, e.g. ``"knn_accuracy"``.
+        condition: transforms tested, or empty.
+        value: the figure; NaN where it is not defined, which files hold as null or an empty cell.
+        low, high: 95 % interval, or None.
+        higher_is_better: direction.
+        n: number of images behind the figure.
+        seed: seed of the run.
+    """
+
+    model: str
+    dataset: str
+    evaluator: str
+    metric: str
+    condition: str
+    value: float
+    low: float | None
+    high: float | None
+    higher_is_better: bool
+    n: int
+    seed: int
+
+
+COLUMNS = tuple(column.name for column in fields(Row))
+
+
+@dataclass(eq=False)
+class Results:
+    """Rows of all models, and what the report draws.
+
+    Attributes:
+        rows: in the order of judging.
+        drawings: by ``(model label, drawing name)``; kept in memory only.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    drawings: dict[tuple[str, str], Any] = field(default_factory=dict)
+
+    def add(self, evidence: Evidence, evaluator: str, score: Score) -> None:
+        """Append one score as a row."""
+        self.rows.append(
+            Row(
+                model=f"{evidence.model} (untrained)" if score.untrained else evidence.model,
+                dataset=evidence.dataset,
+                evaluator=evaluator,
+                metric=score.metric,
+                condition=score.condition,
+                value=score.value,
+                low=score.low,
+                high=score.high,
+                higher_is_better=score.higher_is_better,
+                n=score.n,
+                seed=evidence.seed,
+            )
+        )
+
+    def to_json(self, path: str | Path) -> None:
+        """Write ``{"format": 1, "rows": [...]}``, whole or not at all; figures that are not finite become null."""
+        rows = [{key: _finite(value) for key, value in asdict(row).items()} for row in self.rows]
+        document = {"format": FORMAT, "rows": rows}
+        write_atomically(path, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the rows under a header, whole or not at all; figures that are not finite become empty cells."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({key: _finite(value) for key, value in asdict(row).items()} for row in self.rows)
+        write_atomically(path, text.getvalue())
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> Results:
+        """Read what :meth:`to_json` wrote; there are no drawings.
+
+        Raises:
+            CheckpointError: the file is missing, is not a table of results, or has a newer format.
+        """
+        expected = "results written by this package"
+        try:
+            document = json.loads(Path(path).read_bytes())
+            if document["format"] != FORMAT:
+                raise CheckpointError(str(path), f"format {document['format']}", f"format {FORMAT}", "upgrade eqae")
+            rows = [row | {"value": math.nan} if row["value"] is None else row for row in document["rows"]]
+            return cls(TypeAdapter(list[Row]).validate_python(rows))
+        except FileNotFoundError:
+            raise CheckpointError(str(path), "no such file", expected, "evaluate the run first") from None
+        except (ValueError, KeyError, TypeError, ValidationError) as error:
+            reason = str(error).splitlines()[0]
+            raise CheckpointError(str(path), reason, expected, "evaluate the run again") from error
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN and no infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

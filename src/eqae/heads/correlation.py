@@ -1,0 +1,52 @@
+"""Group cross-correlation: the Gram matrix over every permutation of rows that commutes with the group."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from eqae.groups import Group
+from eqae.heads.base import Head
+
+
+class CorrelationHead(Head):
+    """``f[i, j, h] = (1/|G|) Σ_g V[g, i] V[gh, j]``, the paper's extended Gram features, each once.
+
+    The permutations that commute with the group's action are the right translations ``g -> gh``, |G| of them, so
+    the "very large" set of the paper is built from the Cayley table. Since ``A_ij(h) = A_ji(h⁻¹)``, only i <= j are
+    kept, and on the diagonal one of each pair h, h⁻¹: ``(|G|m² + I·m)/2`` features with I the number of elements
+    that are their own inverse.
+
+    Args:
+        group: the group.
+        channels: m.
+        band: keep only ``j < i + band``; None keeps all.
+    """
+
+    cayley: Tensor
+    kept: Tensor
+
+    def __init__(self, group: Group, channels: int, *, band: int | None = None) -> None:
+        kept = [
+            (h, i, j)
+            for i in range(channels)
+            for j in range(i, channels if band is None else min(i + band, channels))
+            for h in range(group.order)
+            if i != j or h <= group.inverses[h]
+        ]
+        super().__init__(group, channels, len(kept))
+        self._kept = kept
+        flat = torch.tensor([(h * channels + i) * channels + j for h, i, j in kept])
+        self.register_buffer("cayley", torch.tensor(group.cayley).T.flatten(), persistent=False)
+        self.register_buffer("kept", flat, persistent=False)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """V ``(B, |G|, m)`` to ``(B, D)``."""
+        n = self.group.order
+        shifted = embedding.index_select(1, self.cayley).unflatten(1, (n, n))  # [b, h, g] = V[b, gh]
+        products = torch.einsum("bgi,bhgj->bhij", embedding, shifted) / n
+        return products.flatten(1)[:, self.kept]
+
+    def feature_names(self) -> list[str]:
+        """``correlation_i_j_h`` for columns i and j and the group element with index h."""
+        return [f"correlation_{i}_{j}_{h}" for h, i, j in self._kept]

@@ -1,0 +1,62 @@
+"""The plain convolutional autoencoder: the same code path with the trivial group, matched in size to an ``eqae``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import MinLen
+
+from eqae.groups import C1, Group, get_group
+from eqae.models.equivariant import EquivariantAutoencoder, Width
+
+
+def build_cnn(
+    *,
+    image_shape: tuple[int, int, int],
+    group: str = "D4",
+    fields: Annotated[tuple[Width, ...], MinLen(1)] = (12, 16, 24),
+    code: Width = 32,
+    equal: Literal["parameters", "channels"] = "parameters",
+) -> EquivariantAutoencoder:
+    """A plain autoencoder that matches the ``eqae`` model with the same ``group``, ``fields`` and ``code``.
+
+    Args:
+        image_shape: ``(C, H, W)``.
+        group: group of the model to match; this model itself has none.
+        fields: fields of the model to match.
+        code: m of the model to match.
+        equal: ``channels`` multiplies every width by |G| (equal cost, |G| times the parameters); ``parameters``
+            scales all widths by the common factor whose parameter count comes nearest (about 1/|G| of the cost).
+    """
+    matched, widths = get_group(group), (*fields, code)
+    factor = matched.order if equal == "channels" else _equal_parameters_factor(matched, image_shape, widths)
+    *scaled, scaled_code = _scale(widths, factor)
+    return EquivariantAutoencoder(C1, image_shape, scaled, scaled_code)
+
+
+@cache
+def _equal_parameters_factor(group: Group, image_shape: tuple[int, int, int], widths: tuple[int, ...]) -> float:
+    target = _parameters(group, image_shape, widths)
+    # Parameters grow monotonically with the factor, between 1 (too few) and |G| (too many): bisect in 1/32 steps.
+    low, high = 32, 32 * group.order
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _parameters(C1, image_shape, _scale(widths, middle / 32)) <= target:
+            low = middle
+        else:
+            high = middle
+    nearest = min((low, high), key=lambda f: abs(_parameters(C1, image_shape, _scale(widths, f / 32)) - target))
+    return nearest / 32
+
+
+def _scale(widths: Sequence[int], factor: float) -> list[int]:
+    return [max(1, round(width * factor)) for width in widths]
+
+
+def _parameters(group: Group, image_shape: tuple[int, int, int], widths: Sequence[int]) -> int:
+    with torch.random.fork_rng(devices=[]):  # counting must not change what is drawn next
+        model = EquivariantAutoencoder(group, image_shape, widths[:-1], widths[-1])
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -1,0 +1,130 @@
+"""The equivariant autoencoder: a chain of group convolutions to one pixel, and its mirror image back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from annotated_types import Ge, Le, MinLen
+from torch import Tensor, nn
+
+from eqae.groups import Group, get_group
+from eqae.models.attention import AttentionBottleneck
+from eqae.models.base import Autoencoder, Reconstruction
+from eqae.nn import (
+    FieldBatchNorm,
+    LiftingConv,
+    ProjectionConvTranspose,
+    RegularConv,
+    RegularConvTranspose,
+    SizePlan,
+    Window,
+    fibre_to_rows,
+    plan_sizes,
+    rows_to_fibre,
+)
+
+Width = Annotated[int, Ge(1), Le(4096)]
+"""A number of fields; bounded so that no file can ask for more memory than a machine has."""
+
+SAME = Window(3, 1, 1)
+LINEAR_GAIN = 1.0
+
+
+class EquivariantAutoencoder(Autoencoder):
+    """Images to V ``(B, |G|, m)`` and back (Kuzminykh et al. 2018), exact for every lattice group and image size.
+
+    Encoder: per stage a stride-2 group convolution and a 3x3 one, each with field batch normalisation and a
+    rectifier; then one kernel that covers the remaining map and leaves V. The decoder runs the same size plan
+    backwards with transposed convolutions and ends in a projection to the image. With ``group=C1`` this is a plain
+    convolutional autoencoder, layer by layer.
+
+    Args:
+        group: a lattice group.
+        image_shape: ``(C, H, W)`` with ``H == W``.
+        fields: regular fields of each stride-2 stage; channels are ``fields·|G|``.
+        code: m, the number of fields that V has.
+        attention: size of the dense code of an attention bottleneck in the reconstruction path, or None.
+
+    Raises:
+        ConfigError: the image is not square or too small for ``len(fields)`` stages.
+    """
+
+    def __init__(
+        self,
+        group: Group,
+        image_shape: tuple[int, int, int],
+        fields: Sequence[int],
+        code: int,
+        attention: int | None = None,
+    ) -> None:
+        super().__init__(group, code, image_shape)
+        plan = plan_sizes(image_shape, len(fields))
+        self.encoder = nn.Sequential(*_encoder(group, image_shape[0], fields, code, plan))
+        self.decoder = nn.Sequential(*_decoder(group, image_shape[0], fields, code, plan))
+        self.bottleneck = None if attention is None else AttentionBottleneck(group, code, attention)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """``(B, C, H, W)`` to V ``(B, |G|, m)``; row g says what row e would say of ``g⁻¹`` applied to the image."""
+        return fibre_to_rows(self.encoder(images), self.group.order)
+
+    def decode(self, embedding: Tensor) -> Tensor:
+        """V ``(B, |G|, m)`` to images ``(B, C, H, W)``."""
+        images: Tensor = self.decoder(rows_to_fibre(embedding))
+        return images
+
+    def forward(self, images: Tensor) -> Reconstruction:
+        """Encode, pass the bottleneck where there is one, and decode."""
+        embedding = self.encode(images)
+        if self.bottleneck is None:
+            return Reconstruction(self.decode(embedding), embedding)
+        through, weights = self.bottleneck(embedding)
+        return Reconstruction(self.decode(through), embedding, weights)
+
+
+def build_eqae(
+    *,
+    image_shape: tuple[int, int, int],
+    group: str = "D4",
+    fields: Annotated[tuple[Width, ...], MinLen(1)] = (12, 16, 24),
+    code: Width = 32,
+    attention: Width | None = None,
+) -> EquivariantAutoencoder:
+    """The registered ``eqae`` model; see :class:`EquivariantAutoencoder`."""
+    return EquivariantAutoencoder(get_group(group), image_shape, fields, code, attention)
+
+
+def _encoder(group: Group, channels: int, fields: Sequence[int], code: int, plan: SizePlan) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for stage, (width, window) in enumerate(zip(fields, plan.windows, strict=True)):
+        window.check(f"encoder stage {stage}", plan.sizes[stage])
+        down = (
+            LiftingConv(group, channels, width, window)
+            if stage == 0
+            else RegularConv(group, fields[stage - 1], width, window)
+        )
+        layers += [
+            *_activated(down, group, width),
+            *_activated(RegularConv(group, width, width, SAME), group, width),
+        ]
+    collapse = RegularConv(group, fields[-1], code, plan.collapse, bias=True, gain=LINEAR_GAIN)
+    return [*layers, collapse]
+
+
+def _decoder(group: Group, channels: int, fields: Sequence[int], code: int, plan: SizePlan) -> list[nn.Module]:
+    expand = RegularConvTranspose(group, code, fields[-1], plan.collapse)
+    layers = _activated(expand, group, fields[-1])
+    for stage in range(len(fields) - 1, -1, -1):
+        width, window = fields[stage], plan.windows[stage]
+        layers += _activated(RegularConv(group, width, width, SAME), group, width)
+        if stage == 0:
+            layers.append(ProjectionConvTranspose(group, width, channels, window))
+        else:
+            layers += _activated(
+                RegularConvTranspose(group, width, fields[stage - 1], window), group, fields[stage - 1]
+            )
+    return layers
+
+
+def _activated(conv: nn.Module, group: Group, width: int) -> list[nn.Module]:
+    return [conv, FieldBatchNorm(width, group.order), nn.ReLU()]

@@ -1,0 +1,35 @@
+"""Equivariant layers over plain tensors ``(B, fields·|G|, H, W)``."""
+
+from eqae.nn.conv import (
+    LiftingConv,
+    ProjectionConv,
+    ProjectionConvTranspose,
+    RegularConv,
+    RegularConvTranspose,
+)
+from eqae.nn.fibre import GroupAxisLinear, fibre_to_rows, rows_to_fibre
+from eqae.nn.norm import FieldBatchNorm
+from eqae.nn.pool import FieldAvgPool, FieldMaxPool, GroupMaxPool, GroupMeanPool
+from eqae.nn.sizes import SizePlan, Window, halving, plan_sizes
+from eqae.nn.upsample import BilinearUpsample
+
+__all__ = [
+    "BilinearUpsample",
+    "FieldAvgPool",
+    "FieldBatchNorm",
+    "FieldMaxPool",
+    "GroupAxisLinear",
+    "GroupMaxPool",
+    "GroupMeanPool",
+    "LiftingConv",
+    "ProjectionConv",
+    "ProjectionConvTranspose",
+    "RegularConv",
+    "RegularConvTranspose",
+    "SizePlan",
+    "Window",
+    "fibre_to_rows",
+    "halving",
+    "plan_sizes",
+    "rows_to_fibre",
+]

@@ -1,0 +1,204 @@
+"""Names and what they stand for: the vocabulary of YAML, dashboards, tables and checkpoints.
+
+To add a group, model, head, objective, dataset or evaluator, write one file and add one line to a table below. Names
+resolve to ``module:attribute`` and are imported when first asked for, so that listing names and checking a config
+costs nothing. The tables are closed: nothing read from a file can name a module. A user's own code joins by
+``plugins: [my_module]`` in their YAML; that module calls, say, ``HEADS.add("mine", MyHead)``.
+
+What a name stands for declares its options as keyword-only parameters; :meth:`Registry.build` checks a config's
+options against them by name and type before it calls it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any, get_type_hints
+
+from eqae.errors import ConfigError, Problem, suggest
+
+
+class Registry:
+    """An ordered table of names of one kind.
+
+    Example:
+        >>> HEADS.names()[:2]
+        ('mean', 'max')
+    """
+
+    def __init__(self, kind: str, entries: Mapping[str, str], aliases: Mapping[str, str] | None = None) -> None:
+        self.kind = kind
+        self._targets: dict[str, Any] = dict(entries)
+        self._aliases = dict(aliases or {})
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._targets)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._targets or name in self._aliases
+
+    def names(self) -> tuple[str, ...]:
+        """All names, in the order of registration, aliases excluded."""
+        return tuple(self._targets)
+
+    def aliases(self) -> dict[str, str]:
+        """Other spellings of registered names."""
+        return dict(self._aliases)
+
+    def add(self, name: str, target: object) -> None:
+        """Register ``target`` (an object, or ``"module:attribute"``) under a new ``name``.
+
+        Raises:
+            ConfigError: the name is taken; names are never reused.
+        """
+        if name in self:
+            raise ConfigError(f"{self.kind} {name!r}", "this name is registered already", "a new name")
+        self._targets[name] = target
+
+    def canonical(self, name: str, where: str | None = None) -> str:
+        """The registered spelling of ``name``, which may be an alias or differ in case.
+
+        Raises:
+            ConfigError: no such name, with the nearest one.
+        """
+        spellings = {known.lower(): known for known in self._targets}
+        spellings |= {alias.lower(): target for alias, target in self._aliases.items()}
+        try:
+            return spellings[name.lower()]
+        except KeyError:
+            fix = suggest(name, [*self._targets, *self._aliases])
+            found = f"unknown {self.kind} {name!r}"
+            raise ConfigError(where or self.kind, found, f"a registered {self.kind}", fix) from None
+
+    def get(self, name: str, where: str | None = None) -> Any:
+        """What ``name`` stands for, imported now if it was not yet.
+
+        Raises:
+            ConfigError: no such name, with the nearest one.
+        """
+        name = self.canonical(name, where)
+        target = self._targets[name]
+        if isinstance(target, str):
+            module, attribute = target.split(":")
+            target = self._targets[name] = getattr(import_module(module), attribute)
+        return target
+
+    def location(self, name: str) -> tuple[str, str] | None:
+        """Module and attribute behind ``name`` while it has not been imported; None once it has."""
+        target = self._targets[self.canonical(name)]
+        if not isinstance(target, str):
+            return None
+        module, attribute = target.split(":")
+        return module, attribute
+
+    def build(self, name: str, options: Mapping[str, Any], where: str, **context: Any) -> Any:
+        """Call what ``name`` stands for with ``context`` and the checked ``options``.
+
+        Args:
+            name: a registered name.
+            options: what the user wrote; keys and types are checked against the keyword-only parameters.
+            where: the config key that holds the options, for messages.
+            context: arguments the framework provides; never taken from the user.
+
+        Raises:
+            ConfigError: an unknown, missing or ill-typed option; all of them are named at once.
+        """
+        target = self.get(name, where)
+        return target(**context, **check_options(target, options, where, set(context)))
+
+
+def option_parameters(target: Any, provided: set[str] | frozenset[str] = frozenset()) -> dict[str, inspect.Parameter]:
+    """The keyword-only parameters of ``target`` that a user may set, by name."""
+    parameters = inspect.signature(target).parameters.values()
+    return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in provided}
+
+
+def check_options(target: Any, options: Mapping[str, Any], where: str, provided: set[str]) -> dict[str, Any]:
+    """``options`` converted to the types ``target`` declares.
+
+    Raises:
+        ConfigError: every unknown, missing or ill-typed option, at once.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    parameters = option_parameters(target, provided)
+    hints = get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
+    checked: dict[str, Any] = {}
+    problems = [
+        Problem(f"{where}.{key}", "unknown option", f"an option of {where}",
+                suggest(key, parameters) if parameters else f"{where} takes no options: remove it")
+        for key in options if key not in parameters
+    ]  # fmt: skip
+    for key, parameter in parameters.items():
+        if key in options:
+            try:
+                checked[key] = TypeAdapter(hints.get(key, Any)).validate_python(options[key])
+            except ValidationError as error:
+                expected = error.errors()[0]["msg"].removeprefix("Input should be ")
+                problems.append(Problem(f"{where}.{key}", f"found {options[key]!r}", expected))
+        elif parameter.default is parameter.empty:
+            problems.append(Problem(f"{where}.{key}", "missing", f"{hints.get(key, 'a value')}"))
+    if problems:
+        raise ConfigError.of(problems)
+    return checked
+
+
+GROUPS = Registry(
+    "group",
+    {name: f"eqae.groups:{name}" for name in ("C1", "C2", "C4", "D1", "D2", "D4")},
+    aliases={"p1": "C1", "p2": "C2", "p4": "C4", "pm": "D1", "pmm": "D2", "p4m": "D4"},
+)
+MODELS = Registry(
+    "model",
+    {
+        "eqae": "eqae.models.equivariant:build_eqae",
+        "cnn": "eqae.models.cnn:build_cnn",
+        "orbit_mean": "eqae.models.orbit_mean:build_orbit_mean",
+        "pca": "eqae.models.pca:build_pca",
+        "zernike": "eqae.models.zernike:build_zernike",
+    },
+)
+HEADS = Registry(
+    "head",
+    {
+        "mean": "eqae.heads.mean:MeanHead",
+        "max": "eqae.heads.max:MaxHead",
+        "gram": "eqae.heads.gram:GramHead",
+        "gram_banded": "eqae.heads.gram:BandedGramHead",
+        "correlation": "eqae.heads.correlation:CorrelationHead",
+        "attention": "eqae.heads.attention:AttentionHead",
+    },
+)
+OBJECTIVES = Registry(
+    "objective",
+    {
+        "reconstruction": "eqae.objectives.reconstruction:reconstruction",
+        "attention_entropy": "eqae.objectives.attention_entropy:attention_entropy",
+    },
+)
+DATASETS = Registry(
+    "dataset",
+    {
+        "digits": "eqae.data.digits:load_digits",
+        "o2-digits": "eqae.data.digits:load_o2_digits",
+        "mnist": "eqae.data.mnist:load_mnist",
+        "o2-mnist-12k": "eqae.data.mnist:load_o2_mnist_12k",
+        "so2-mnist-12k": "eqae.data.mnist:load_so2_mnist_12k",
+        "fashion-mnist": "eqae.data.mnist:load_fashion_mnist",
+        "o2-fashion-12k": "eqae.data.mnist:load_o2_fashion_12k",
+        "so2-fashion-12k": "eqae.data.mnist:load_so2_fashion_12k",
+        "plankton": "eqae.data.plankton:load_plankton",
+        "npz": "eqae.data.npz:load_npz",
+        "folder": "eqae.data.folder:load_folder",
+    },
+)
+EVALUATORS = Registry(
+    "evaluator",
+    {
+        "reconstruction": "eqae.evaluation.reconstruction:evaluate_reconstruction",
+        "invariance": "eqae.evaluation.invariance:evaluate_invariance",
+        "classification": "eqae.evaluation.classification:evaluate_classification",
+        "clustering": "eqae.evaluation.clustering:evaluate_clustering",
+    },
+)

@@ -1,0 +1,75 @@
+"""Run directories: where a run's files lie, and the promise that none is silently overwritten."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from eqae.errors import ConfigError
+from eqae.files import write_atomically
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """``checkpoints/<name>/`` and the files in it."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved config; training it again gives this run."""
+        return self.path / "config.yaml"
+
+    @property
+    def manifest(self) -> Path:
+        """Written last of a checkpoint: where it is, the weights are complete."""
+        return self.path / "manifest.json"
+
+    @property
+    def results(self) -> Path:
+        """Every score, as JSON."""
+        return self.path / "results.json"
+
+    @property
+    def table(self) -> Path:
+        """Every score, as CSV."""
+        return self.path / "results.csv"
+
+    @property
+    def report(self) -> Path:
+        """The page for people."""
+        return self.path / "report.html"
+
+    def baseline(self, label: str) -> RunDirectory:
+        """The directory of a baseline trained beside this run."""
+        return RunDirectory(self.path / "baselines" / label)
+
+    def check_free(self) -> None:
+        """Refuse to train into a directory that holds anything.
+
+        Raises:
+            ConfigError: the directory exists and is not empty.
+        """
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            unfinished = self.path.is_dir() and not self.results.exists()
+            raise ConfigError(
+                str(self.path), "an unfinished run is there" if unfinished else "a run is there already", "a free name",
+                "continue it with --resume, or choose another with name=..." if unfinished
+                else "choose another name with name=..., or move the old run away",
+            )  # fmt: skip
+
+    def check_resumable(self) -> None:
+        """Refuse to resume what never began.
+
+        Raises:
+            ConfigError: there is no config in the directory.
+        """
+        if not self.config.is_file():
+            raise ConfigError(
+                str(self.path), "no run to resume", "a directory with config.yaml", "train without --resume"
+            )
+
+    def create(self, config_text: str) -> None:
+        """Make the directory and write the resolved config into it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.config, config_text)

@@ -1,0 +1,34 @@
+"""What is done to a training batch before it is encoded, on the device the batch is on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from eqae.data.transforms import augment_o2
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Fresh orientations and input noise.
+
+    Attributes:
+        orientation: ``so2`` turns each image by a random angle, ``o2`` also mirrors half of them; the target turns
+            with the input, so the autoencoder sees new images rather than a harder task.
+        noise: standard deviation of Gaussian noise on the input alone: a denoising autoencoder (Vincent et al.
+            2008). The noise law is the same at every pixel, so the training objective stays invariant.
+    """
+
+    orientation: Literal["none", "so2", "o2"] = "none"
+    noise: float = 0.0
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Images ``(B, C, H, W)`` to (input, target) of the same shape; draws come from a CPU generator."""
+        target = images if self.orientation == "none" else augment_o2(images, generator, self.orientation == "o2")
+        if self.noise == 0:
+            return target, target
+        noise = torch.randn(target.shape, generator=generator).to(target)
+        return target + self.noise * noise, target

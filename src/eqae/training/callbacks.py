@@ -1,0 +1,169 @@
+"""What happens around training steps: metrics on file, resume points, pictures, proof of equivariance, divergence."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from eqae.data.datamodule import ImageDataModule
+from eqae.errors import TrainingDiverged
+from eqae.files import write_atomically
+from eqae.models.base import Autoencoder
+from eqae.training.progress import Progress
+from eqae.training.tracking import Tracker
+
+RESUME_FILE = "last.ckpt"
+METRICS_FILE = "metrics.csv"
+
+
+class EquivarianceMonitor(pl.Callback):
+    """Logs ``equivariance_error`` each epoch: the largest relative error of V over the group, on held-out images.
+
+    Training can exploit approximations, so exactness is measured on the weights as they are, not once at the start.
+    """
+
+    def __init__(self, images: Tensor) -> None:
+        self.images = images
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Encode the held-out images under every element of the model's group."""
+        if not trainer.sanity_checking:
+            model = _model(pl_module)
+            pl_module.log("equivariance_error", equivariance_error(model, self.images.to(pl_module.device)))
+
+
+def equivariance_error(model: Autoencoder, images: Tensor) -> Tensor:
+    """``max_g |V(gx) − g·V(x)| / |V(x)|`` in float32, averaged over images ``(B, C, H, W)``; a scalar."""
+    training = model.training
+    model.eval()
+    with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
+        embedding = model.encode(images)
+        norm = embedding.flatten(1).norm(dim=1).clamp_min(torch.finfo(embedding.dtype).tiny)
+        errors = [
+            (model.encode(model.group.act(g, images)) - model.group.permute(g, embedding)).flatten(1).norm(dim=1) / norm
+            for g in range(model.group.order)
+        ]
+    model.train(training)
+    return torch.stack(errors).amax(0).mean()
+
+
+class StopOnNonFinite(pl.Callback):
+    """Stops before the optimiser step when the loss is no longer finite.
+
+    Raises:
+        TrainingDiverged: with step, learning rate and the last good resume point.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
+        """Look at the loss; on a GPU only at every 20th step, because looking waits for the device."""
+        if (loss.device.type != "cpu" and trainer.global_step % 20) or torch.isfinite(loss):
+            return
+        last = self.directory / RESUME_FILE
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        raise TrainingDiverged(
+            f"step {trainer.global_step} (epoch {trainer.current_epoch})",
+            f"loss {loss.item()} at learning rate {rate:.3g}",
+            "a finite loss",
+            f"lower training.learning_rate or set training.gradient_clip: 1.0; last good state: "
+            f"{last if last.exists() else 'none yet'}",
+        )
+
+
+class ExactResume(pl.Callback):
+    """Writes ``last.ckpt`` after each epoch, and brings the data's order back to the position a checkpoint was made at.
+
+    The order of images is a function of (seed, epoch), so the number of batches done restores it; see
+    :class:`eqae.data.datamodule.EpochSampler`.
+    """
+
+    def __init__(self, directory: Path, data: ImageDataModule, facts: dict[str, Any]) -> None:
+        self.directory = directory
+        self.data = data
+        self.facts = facts
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save after validation has run."""
+        trainer.save_checkpoint(self.directory / RESUME_FILE)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add what must not differ between a run and its continuation."""
+        checkpoint["eqae"] = self.facts
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Move the sampler; ``total.processed`` is right however the checkpoint came about."""
+        progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        self.data.resume_at(progress["total"]["processed"])
+
+
+class MetricsFile(pl.Callback):
+    """Appends one row an epoch to ``metrics.csv``; after a resume the rows of epochs to come are dropped first."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / METRICS_FILE
+        self.rows: list[dict[str, str]] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take over what an interrupted run has written."""
+        if self.path.exists():
+            with self.path.open(newline="") as file:
+                self.rows = [row for row in csv.DictReader(file) if int(row["epoch"]) < trainer.current_epoch]
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write all rows; the file is replaced as a whole, so it is never half a row."""
+        self.rows.append({key: f"{value:.9g}" for key, value in epoch_metrics(trainer).items()})
+        text = io.StringIO(newline="")
+        columns = list(dict.fromkeys(key for row in self.rows for key in row))
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_atomically(self.path, text.getvalue())
+
+
+class Report(pl.Callback):
+    """Sends each epoch's metrics to the terminal and to the tracker, and reconstructions under rotation to the latter."""
+
+    def __init__(self, progress: Progress, tracker: Tracker, images: Tensor) -> None:
+        self.progress = progress
+        self.tracker = tracker
+        self.images = images
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the bar where a resumed run continues."""
+        self.progress.start(int(trainer.num_training_batches) * int(trainer.max_epochs or 0), trainer.global_step)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """One step further."""
+        self.progress.advance()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """One line on the terminal, one step on the dashboard."""
+        metrics = epoch_metrics(trainer)
+        self.progress.epoch(trainer.current_epoch + 1, int(trainer.max_epochs or 0), metrics)
+        self.tracker.log(metrics)
+        self.tracker.log_poses(_model(pl_module), self.images.to(pl_module.device))
+
+
+def epoch_metrics(trainer: pl.Trainer) -> dict[str, float]:
+    """What was logged in this epoch, with its number and the learning rate."""
+    rate = trainer.optimizers[0].param_groups[0]["lr"]
+    logged = {key: float(value) for key, value in sorted(trainer.callback_metrics.items())}
+    return {"epoch": trainer.current_epoch, "step": trainer.global_step, "learning_rate": float(rate)} | logged
+
+
+def _model(pl_module: pl.LightningModule) -> Autoencoder:
+    model = pl_module.model
+    assert isinstance(model, Autoencoder)
+    return model

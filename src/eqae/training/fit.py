@@ -1,0 +1,193 @@
+"""Fitting one model in one directory: the only place that builds a Lightning Trainer."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import random
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+from rich.console import Console
+
+from eqae.data.base import Dataset
+from eqae.data.datamodule import ImageDataModule
+from eqae.errors import CheckpointError
+from eqae.files import write_atomically
+from eqae.models.base import Autoencoder
+from eqae.seeding import mix
+from eqae.training.augment import Augment
+from eqae.training.callbacks import (
+    RESUME_FILE,
+    EquivarianceMonitor,
+    ExactResume,
+    MetricsFile,
+    Report,
+    StopOnNonFinite,
+)
+from eqae.training.module import AutoencoderModule, Objective, Optimization
+from eqae.training.progress import Progress
+from eqae.training.tracking import Tracker
+
+MONITORED_IMAGES = 32
+PICTURED_IMAGES = 4
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained; keys and units as in :class:`eqae.config.Training`."""
+
+    epochs: int
+    batch_size: int
+    optimization: Optimization
+    gradient_clip: float | None
+    validation: float
+    precision: Literal["32-true", "bf16-mixed", "64-true"]
+    accelerator: str
+    devices: int | Literal["auto"]
+    workers: int
+    compile: bool
+    seed: int
+
+
+def fit(
+    model: Autoencoder,
+    dataset: Dataset,
+    objectives: Mapping[str, tuple[float, Objective]],
+    augment: Augment,
+    recipe: Recipe,
+    *,
+    directory: Path,
+    label: str,
+    tracker: Tracker,
+    console: Console,
+    resume: bool = False,
+) -> None:
+    """Train ``model`` in place; ``directory`` receives ``metrics.csv`` and ``last.ckpt``.
+
+    Raises:
+        TrainingDiverged: the loss is no longer finite.
+        CheckpointError: ``resume`` of a run whose data, seed or batches differ.
+    """
+    data = ImageDataModule(
+        dataset,
+        batch_size=recipe.batch_size,
+        validation=recipe.validation,
+        seed=recipe.seed,
+        workers=recipe.workers,
+    )
+    module = AutoencoderModule(
+        model, objectives, augment, recipe.optimization, seed=recipe.seed, compiled=recipe.compile
+    )
+    facts = {
+        "seed": recipe.seed,
+        "images": len(dataset.train),
+        "batch_size": recipe.batch_size,
+        "epochs": recipe.epochs,
+    }
+    resume_file = _resume_file(directory, facts) if resume else None
+    watched = dataset.train.batch(slice(0, MONITORED_IMAGES))
+    with Progress(label, console) as progress, _quiet():
+        trainer = pl.Trainer(
+            max_epochs=recipe.epochs,
+            accelerator=recipe.accelerator,
+            devices=_devices(recipe),
+            precision=recipe.precision,
+            gradient_clip_val=recipe.gradient_clip,
+            callbacks=[
+                EquivarianceMonitor(watched),
+                StopOnNonFinite(directory),
+                MetricsFile(directory),
+                Report(progress, tracker, watched[:PICTURED_IMAGES]),
+                ExactResume(directory, data, facts),
+            ],
+            plugins=[AtomicCheckpoints()],
+            logger=False,
+            default_root_dir=directory,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+        trainer.fit(module, data, ckpt_path=resume_file, weights_only=True if resume_file else None)
+    model.eval().cpu()
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Lightning's checkpoints, written beside their place and moved there whole.
+
+    The default writes to the system's temporary folder; where that is another disk the move is a copy, and a kill
+    during it destroys the previous checkpoint.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        """Serialise to memory, then replace the file at ``path``."""
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        write_atomically(Path(path), buffer.getvalue())
+
+
+def seed_everything(seed: int, purpose: str) -> None:
+    """Seed torch, numpy and python from (seed, purpose), just before something random is built."""
+    value = mix(seed, purpose)
+    torch.manual_seed(value)
+    np.random.seed(value % 2**32)
+    random.seed(value)
+
+
+def _devices(recipe: Recipe) -> int | Literal["auto"]:
+    # On a CPU "auto" is one process: torch uses all cores of it already.
+    on_cpu = recipe.accelerator == "cpu" or (recipe.accelerator == "auto" and not torch.cuda.is_available())
+    return 1 if recipe.devices == "auto" and on_cpu else recipe.devices
+
+
+def _resume_file(directory: Path, facts: Mapping[str, Any]) -> Path | None:
+    """The resume point, if one was written; refused when the run it belongs to was set up otherwise."""
+    path = directory / RESUME_FILE
+    if not path.is_file():
+        return None
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)["eqae"]
+    except Exception as error:  # anything torch throws at a damaged file
+        raise CheckpointError(
+            str(path), f"not readable ({type(error).__name__})", "a resume point", "delete it to start again"
+        ) from None
+    for key, value in facts.items():
+        if found.get(key) != value:
+            raise CheckpointError(
+                str(path),
+                f"made with {key} {found.get(key)!r}",
+                f"{value!r}",
+                "resume with the config the run began with",
+            )
+    return path
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Lightning's banner and the advice that does not apply to data held in memory."""
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric", "lightning")]
+    levels = [logger.level for logger in loggers]
+    os.environ.setdefault("LIGHTNING_FABRIC_DISABLE_TIPS", "1")
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message=".*dataloader.*stateful.*")
+            warnings.filterwarnings("ignore", message=".*not resumable.*")
+            warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
