@@ -31,7 +31,9 @@ class Rows(Head):
         return torch.cat([embedding.amax((1, 2))[:, None], mean], 1)
 
 
-def subject(model: Autoencoder, label: str = "fake", power: int = 1, untrained: Autoencoder | None = None) -> FeatureModel:
+def subject(
+    model: Autoencoder, label: str = "fake", power: int = 1, untrained: Autoencoder | None = None
+) -> FeatureModel:
     return FeatureModel(label, model, Rows(model, power), untrained=untrained, seed=3)
 
 
@@ -90,7 +92,9 @@ def test_features_do_not_depend_on_the_batch_size(orbit_rows: MakeModel, make_da
         np.testing.assert_allclose(a.values, b.values, rtol=1e-6, atol=1e-6)
 
 
-def test_features_follow_their_images_when_the_dataset_is_shuffled(orbit_rows: MakeModel, make_dataset: MakeDataset) -> None:
+def test_features_follow_their_images_when_the_dataset_is_shuffled(
+    orbit_rows: MakeModel, make_dataset: MakeDataset
+) -> None:
     model, dataset = orbit_rows("D4", (1, 9, 9)), make_dataset()
     order = torch.randperm(len(dataset.test), generator=torch.Generator().manual_seed(0))
     shuffled = Dataset("smooth", dataset.train, dataset.test.take(order))
@@ -101,7 +105,9 @@ def test_features_follow_their_images_when_the_dataset_is_shuffled(orbit_rows: M
     np.testing.assert_allclose(mixed.reconstruction_error, straight.reconstruction_error[order.numpy()], rtol=1e-6)
 
 
-def test_several_heads_share_one_pass_and_get_what_each_gets_alone(orbit_rows: MakeModel, make_dataset: MakeDataset) -> None:
+def test_several_heads_share_one_pass_and_get_what_each_gets_alone(
+    orbit_rows: MakeModel, make_dataset: MakeDataset
+) -> None:
     model, dataset = orbit_rows("D4", (1, 9, 9)), make_dataset()
     alone = [extract_evidence(subject(model, power=power), dataset) for power in (1, 2)]
     encoded_for_two, model.encoded = model.encoded, 0
@@ -113,13 +119,17 @@ def test_several_heads_share_one_pass_and_get_what_each_gets_alone(orbit_rows: M
             np.testing.assert_array_equal(a.values, b.values)
 
 
-def test_subjects_of_different_models_are_not_extracted_together(orbit_rows: MakeModel, make_dataset: MakeDataset) -> None:
+def test_subjects_of_different_models_are_not_extracted_together(
+    orbit_rows: MakeModel, make_dataset: MakeDataset
+) -> None:
     subjects = [subject(orbit_rows("D4", (1, 9, 9), seed=seed)) for seed in (0, 1)]
     with pytest.raises(ValueError, match="share one model"):
         extract_evidences(subjects, make_dataset())
 
 
-def test_the_initial_weights_are_judged_beside_the_trained_ones(orbit_rows: MakeModel, make_dataset: MakeDataset) -> None:
+def test_the_initial_weights_are_judged_beside_the_trained_ones(
+    orbit_rows: MakeModel, make_dataset: MakeDataset
+) -> None:
     trained, initial = orbit_rows("D4", (1, 9, 9)), orbit_rows("C1", (1, 9, 9))
     evidence = extract_evidence(subject(trained, untrained=initial), make_dataset())
     assert set(evidence.untrained) == {"D4", "30deg", "any-angle"}
@@ -192,14 +202,16 @@ def test_extraction_leaves_every_module_in_the_mode_it_was_in(orbit_rows: MakeMo
     assert not subject(model).features(torch.rand(2, 1, 9, 9)).requires_grad
 
 
-def test_features_that_are_not_finite_name_the_model_and_the_image(orbit_rows: MakeModel, make_dataset: MakeDataset) -> None:
+def test_features_that_are_not_finite_name_the_model_and_the_image(
+    orbit_rows: MakeModel, make_dataset: MakeDataset
+) -> None:
     class Diverged(Rows):
         def forward(self, embedding: Tensor) -> Tensor:
             features = super().forward(embedding)
             return features.where(torch.arange(len(features))[:, None] != 4, torch.inf)
 
     model = orbit_rows("D4", (1, 9, 9))
-    with pytest.raises(DataError, match="'broken'.*training image 4"):
+    with pytest.raises(DataError, match=r"'broken'.*training image 4"):
         extract_evidence(FeatureModel("broken", model, Diverged(model)), make_dataset())
 
 

@@ -1,10 +1,14 @@
-"""How well clusters agree with classes; all are 1 for a perfect clustering, whatever the clusters are called."""
+"""How well clusters agree with classes; all are 1 for a perfect clustering, whatever the clusters are called.
+
+torchmetrics counts in sparse tensors; torch warns about these unless told whether to check them.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
+from torch.sparse import check_sparse_tensor_invariants
 from torchmetrics.functional.clustering import adjusted_rand_score, normalized_mutual_info_score
 
 from eqae.evaluation.evidence import IntArray
@@ -33,12 +37,14 @@ def purity(clusters: IntArray, labels: IntArray) -> float:
 
 def normalised_mutual_information(clusters: IntArray, labels: IntArray) -> float:
     """NMI: mutual information over the arithmetic mean of the two entropies."""
-    return float(normalized_mutual_info_score(torch.from_numpy(clusters), torch.from_numpy(labels)))
+    with check_sparse_tensor_invariants():
+        return float(normalized_mutual_info_score(torch.from_numpy(clusters), torch.from_numpy(labels)))
 
 
 def adjusted_rand_index(clusters: IntArray, labels: IntArray) -> float:
     """ARI: agreement over pairs of images, 0 for chance (Hubert & Arabie 1985)."""
-    return float(adjusted_rand_score(torch.from_numpy(clusters), torch.from_numpy(labels)))
+    with check_sparse_tensor_invariants():
+        return float(adjusted_rand_score(torch.from_numpy(clusters), torch.from_numpy(labels)))
 
 
 METRICS = {

@@ -30,7 +30,7 @@ def tag(name: str, /, *children: str, **attributes: str | int | None) -> Markup:
     Example:
         >>> tag("p", "a < b", class_="note")
         '<p class="note">a &lt; b</p>'
-    """  # noqa: D205
+    """
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
         for key, value in attributes.items()

@@ -29,6 +29,8 @@ def number_text(value: float | None, kind: Kind) -> str:
 
 
 def number_in_prose(value: float | None, kind: Kind) -> str:
-    """The same with its unit, held together by a no-break space: ``89.6 %``."""
+    """The same with its unit, held together by a no-break space: ``89.6 %``; errors from 0.1 % on are percents too."""
+    if kind == "error" and value is not None and value >= 1e-3 and isfinite(value):
+        return f"{float(f'{100 * value:.2g}'):g}\N{NO-BREAK SPACE}%"
     text = number_text(value, kind)
     return f"{text}\N{NO-BREAK SPACE}%" if kind == "percent" and text != ABSENT else text

@@ -70,7 +70,9 @@ def page(subject: Subject, title: str) -> str:
         tag("title", title),
         tag("style", style),
     )
-    return f"<!doctype html>\n{tag('html', tag('head', head), tag('body', header, tag('main', *sections)), lang='en')}\n"
+    return (
+        f"<!doctype html>\n{tag('html', tag('head', head), tag('body', header, tag('main', *sections)), lang='en')}\n"
+    )
 
 
 def _anchor(name: str) -> str:

@@ -6,9 +6,11 @@ import warnings
 from base64 import b64encode
 from collections.abc import Callable
 from io import BytesIO
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
 from eqae.evaluation.report.colours import GRID, INK, MUTED
@@ -17,7 +19,7 @@ from eqae.evaluation.report.markup import Markup, tag
 Draw = Callable[[Figure], None]
 Inches = tuple[float, float]
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.edgecolor": GRID,
@@ -49,7 +51,7 @@ def line_drawing(draw: Draw, alt: str, wide: Inches, narrow: Inches) -> Markup:
     """A drawing of lines and words as SVG, in two sizes (inches): one for desks and print, one for phones."""
     return tag(
         "picture",
-        tag("source", media="(max-width: 600px) and (not print)", srcset=_svg(draw, narrow)),
+        tag("source", media="screen and (max-width: 600px)", srcset=_svg(draw, narrow)),
         tag("img", src=_svg(draw, wide), alt=alt),
     )
 
@@ -81,7 +83,7 @@ def _render(draw: Draw, size: Inches, target: BytesIO, kind: str) -> None:
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         # Letters that DejaVu lacks are measured as boxes but shown in the reader's own fonts.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02))
         draw(figure)
         metadata = {"Date": None} if kind == "svg" else {"Software": None}
         figure.savefig(target, format=kind, dpi=_DOTS_PER_INCH, metadata=metadata)

@@ -38,7 +38,7 @@ def eight_poses(model: Autoencoder, image: Tensor, label: str = "") -> Poses:
 
     Pixels are moved, not interpolated. The model must have a decoder; it is left in the mode it was in. An empty
     ``label`` becomes the name of the model's class.
-    """  # noqa: D205
+    """
     group = D4 if image.shape[-1] == image.shape[-2] else D2
     some_tensor = next(chain(model.parameters(), model.buffers()), image)
     inputs = torch.stack([group.act(index, image) for index in range(group.order)])

@@ -23,11 +23,21 @@ _ROUNDED = ("relative_invariance_error", "invariance_ratio")
 
 @dataclass(frozen=True)
 class Column:
-    """One figure for every model: a metric under a condition, of the trained or of the initial weights."""
+    """One figure for every model: a metric under a condition, of the trained or of the initial weights.
+
+    Attributes:
+        metric: its name in the rows.
+        condition: its condition in the rows.
+        untrained: take the rows of the initial weights.
+        group: heading above this column and its neighbours of the same group; none if empty.
+        title: heading of this column; the metric's own if empty.
+    """
 
     metric: str
     condition: str = ""
     untrained: bool = False
+    group: str = ""
+    title: str = ""
 
     @property
     def is_ranked(self) -> bool:
@@ -41,7 +51,7 @@ def trained_models(results: Results) -> tuple[str, ...]:
 
 
 def cells(results: Results, column: Column) -> dict[str, Row]:
-    """The row behind each model's cell of ``column``, by label without its suffix; the first where there are several."""
+    """The row behind each model's cell of ``column``, by label without suffix; the first of several."""
     suffix = UNTRAINED if column.untrained else ""
     found: dict[str, Row] = {}
     for row in results.rows:

@@ -69,8 +69,8 @@ def _movement(moved: Sequence[Row]) -> list[str]:
 def _verdict(front: Sequence[str], rows: Sequence[Row]) -> list[str]:
     what = [f"{_title(row)} ({_value(row)})" for row in rows]
     if len(front) == 1:
-        return [Name(front[0]), " is best at ", *_listed(what), "."]
-    return ["At ", *_listed(what), ", ", Name(front[0]), " is ahead, but within noise of ", *_names(front[1:]), "."]
+        return [Name(front[0]), " is best by ", *_listed(what), "."]
+    return ["By ", *_listed(what), ", ", Name(front[0]), " is ahead, but within noise of ", *_names(front[1:]), "."]
 
 
 def _figures(model: str, rows: Sequence[Row]) -> list[str]:

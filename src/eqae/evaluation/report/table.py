@@ -10,16 +10,17 @@ from eqae.evaluation.report.markup import Markup, join, tag
 from eqae.evaluation.report.number_text import ABSENT, is_number, number_text
 from eqae.evaluation.report.standings import Column, Mark, cells, direction, marks, present
 from eqae.evaluation.report.subject import Subject
-from eqae.evaluation.report.vocabulary import condition_wording, metric_wording
+from eqae.evaluation.report.vocabulary import metric_wording
 
 if TYPE_CHECKING:
     from eqae.evaluation.results import Row
 
+_MOST_AT_EASE = 9
 KEY = "Bold: best. ≈ its 95 % interval overlaps that of the best, so the two cannot be told apart."
 
 
 def score_table(subject: Subject, columns: Iterable[Column], *, described: bool = False) -> Markup:
-    """Models by those of ``columns`` that were measured; neighbours of one condition stand under a common heading.
+    """Models by those of ``columns`` that were measured; neighbours of one group stand under its heading.
 
     Args:
         subject: the results.
@@ -34,7 +35,8 @@ def score_table(subject: Subject, columns: Iterable[Column], *, described: bool 
         tag("tr", _model(subject, model, described), *(column[place] for column in body))
         for place, model in enumerate(subject.models)
     ]
-    table = tag("table", tag("thead", *_heading(subject, columns)), tag("tbody", *rows))
+    dense = "dense" if len(columns) > _MOST_AT_EASE else None
+    table = tag("table", tag("thead", *_heading(subject, columns)), tag("tbody", *rows), class_=dense)
     return tag("div", table, class_="scroll", tabindex=0)
 
 
@@ -55,17 +57,16 @@ def interval_text(row: Row) -> str:
 
 
 def _heading(subject: Subject, columns: Sequence[Column]) -> Iterable[Markup]:
-    tall = any(column.condition for column in columns)
+    tall = any(column.group for column in columns)
     upper: list[Markup] = [tag("th", "Model", scope="col", rowspan=2 if tall else None)]
     lower: list[Markup] = []
-    for condition, group in groupby(columns, lambda column: column.condition):
-        if condition:
-            headings = [_column_heading(subject, column) for column in group]
-            words = condition_wording(condition)
-            upper.append(tag("th", words, scope="colgroup", colspan=len(headings), class_="group"))
+    for group, members in groupby(columns, lambda column: column.group):
+        if group:
+            headings = [_column_heading(subject, column) for column in members]
+            upper.append(tag("th", group, scope="colgroup", colspan=len(headings), class_="group"))
             lower += headings
         else:
-            upper += [_column_heading(subject, column, rowspan=2 if tall else None) for column in group]
+            upper += [_column_heading(subject, column, rowspan=2 if tall else None) for column in members]
     yield tag("tr", *upper)
     if tall:
         yield tag("tr", *lower)
@@ -73,9 +74,12 @@ def _heading(subject: Subject, columns: Sequence[Column]) -> Iterable[Markup]:
 
 def _column_heading(subject: Subject, column: Column, rowspan: int | None = None) -> Markup:
     wording = metric_wording(column.metric)
-    title = "untrained" if column.untrained else wording.title
-    under = f"{wording.unit} {direction(subject.results, column)}".strip()
-    return tag("th", title, tag("small", under), scope="col", title=wording.note, rowspan=rowspan)
+    under = (
+        f"{wording.unit} {direction(subject.results, column)}".strip() or "\N{NO-BREAK SPACE}"
+    )  # keeps the lines level
+    return tag(
+        "th", column.title or wording.title, tag("small", under), scope="col", title=wording.note, rowspan=rowspan
+    )
 
 
 def _model(subject: Subject, model: str, described: bool) -> Markup:

@@ -15,7 +15,7 @@ from eqae.evaluation.report.number_text import ABSENT, number_text
 from eqae.evaluation.report.sections.overview import KEY_COLUMNS
 from eqae.evaluation.report.standings import Column, Mark, cells, direction, marks, present, trained_models
 from eqae.evaluation.report.summary import invariance
-from eqae.evaluation.report.vocabulary import condition_wording, metric_wording
+from eqae.evaluation.report.vocabulary import metric_wording
 
 if TYPE_CHECKING:
     from eqae.evaluation.results import Results, Row
@@ -76,9 +76,8 @@ def _cell(row: Row | None, mark: Mark) -> Text:
 
 def _heading(results: Results, column: Column) -> list[str]:
     wording = metric_wording(column.metric)
-    words = [*wording.title.split(" ")]
-    unit = condition_wording(column.condition).removesuffix(", exact") if column.condition else wording.unit
-    return [*words, f"{unit} {direction(results, column)}".strip()]
+    unit = column.title if column.group else wording.unit
+    return [*(column.group or column.title or wording.title).split(" "), f"{unit} {direction(results, column)}".strip()]
 
 
 def _fitting(results: Results, body: Mapping[Column, list[Text]], width: int) -> list[Column]:

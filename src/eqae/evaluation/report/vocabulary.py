@@ -30,11 +30,11 @@ FEW_LABELS = re.compile(r"linear_probe_accuracy_(\d+)")
 """Names of linear probes that saw so many labels a class."""
 
 _METRICS = {
-    "linear_probe_accuracy": Metric("Linear probe", "percent", "Multinomial logistic regression on the frozen features."),
+    "linear_probe_accuracy": Metric("Linear probe", "percent", "Logistic regression on the frozen features."),
     "mlp_probe_accuracy": Metric("MLP probe", "percent", "One hidden layer on the frozen features."),
     "knn_accuracy": Metric("kNN", "percent", "Nearest neighbours among the training features."),
     "kmeans_acc": Metric("k-means", "percent", "Accuracy of k-means clusters under the best one-to-one matching."),
-    "kmeans_purity": Metric("purity", "percent", "Share of images in the largest class of their cluster; never below ACC."),
+    "kmeans_purity": Metric("purity", "percent", "Share of images in the largest class of their cluster."),
     "kmeans_nmi": Metric("NMI", "score", "Normalised mutual information, arithmetic mean; 1 is perfect."),
     "kmeans_ari": Metric("ARI", "score", "Adjusted Rand index; 0 is chance, 1 is perfect."),
     "kmeans_silhouette": Metric("silhouette", "score", "Silhouette of the clusters; needs no labels."),
@@ -50,7 +50,7 @@ _METRICS = {
     "reconstruction_mse": Metric("Reconstr. MSE", "error", "Mean squared pixel error of the reconstruction."),
 }  # fmt: skip
 
-_CONDITIONS = {"D4": "D4, exact", "D2": "D2, exact", "30deg": "30° steps", "any-angle": "any angle"}
+_CONDITIONS = {"30deg": "30° steps", "any-angle": "any angle"}
 
 
 def metric_wording(name: str) -> Metric:

@@ -15,18 +15,18 @@ from eqae.evaluation.report.picture import dense_drawing
 
 _MOST_NAMED = 12
 _LONGEST_NAME = 9
+_SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#9cc3e0", "#0b3c66"])
 
 
-def confusion(matrix: NDArray[np.integer], classes: Sequence[str], colour: str, alt: str) -> Markup:
+def confusion(matrix: NDArray[np.integer], classes: Sequence[str], alt: str) -> Markup:
     """Rows are true classes, columns what was said; shades are shares of a row, on a square-root scale so that
     rare mistakes can be seen. Class names stand beside the matrix where they are few and short.
-    """  # noqa: D205
+    """
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    shades = LinearSegmentedColormap.from_list("model", ["#ffffff", colour])
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        axes.imshow(shares, cmap=shades, norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
+        axes.imshow(shares, cmap=_SHADES, norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
         named = len(classes) <= _MOST_NAMED and max(map(len, classes), default=0) <= _LONGEST_NAME
         names = list(classes) if named else []
         places = range(len(names))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from eqae.evaluation.report.colours import INK
 from eqae.evaluation.report.markup import Markup
 from eqae.evaluation.report.number_text import is_number
 from eqae.evaluation.report.picture import line_drawing
@@ -58,14 +59,13 @@ def _panel(axes: Axes, metric: str, rows: Mapping[str, Row], colours: Mapping[st
     axes.set_yticks(range(len(colours)), labels)
     axes.set_ylim(len(colours) - 0.4, -0.6)
     axes.margins(x=0.08)
-    axes.locator_params(axis="x", nbins=4)
+    axes.locator_params(axis="x", nbins=4, min_n_ticks=2)
     axes.set_title(metric_wording(metric).title)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} %")
     axes.grid(axis="y")
     axes.tick_params(length=0)
     axes.spines[["left", "bottom"]].set_visible(False)
-    for text, colour in zip(axes.get_yticklabels(), colours.values(), strict=True):
-        text.set_color(colour)
+    axes.tick_params(axis="y", labelcolor=INK)
 
 
 def _shade_best(axes: Axes, rows: Sequence[Row]) -> None:

@@ -26,8 +26,10 @@ def feature_map(points: NDArray[np.floating], labels: NDArray[np.integer], shown
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        size = float(np.clip(4500 / max(len(points), 1), 3, 14))
-        axes.scatter(*np.asarray(points)[order].T, c=list(colours[order]), s=size, alpha=0.75, lw=0)
+        size = float(np.clip(8000 / max(len(points), 1), 4, 16))
+        across, up = np.asarray(points)[order].T
+        axes.scatter(across, up, c=list(colours[order]), s=size, alpha=0.8, lw=0)
+        axes.set_aspect("equal", adjustable="datalim")
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_visible(True)

@@ -13,12 +13,13 @@ from eqae.evaluation.report.markup import Markup, figure, join, tag
 from eqae.evaluation.report.standings import Column, conditions
 from eqae.evaluation.report.subject import Subject
 from eqae.evaluation.report.table import model_label, score_table
-from eqae.evaluation.report.vocabulary import FEW_LABELS
+from eqae.evaluation.report.vocabulary import FEW_LABELS, condition_wording
 
+_FEW = "Linear probe, labels a class"
+_TURNED = "Linear probe, turned"
 _HOW_TO_READ = (
     "Labels enter here for the first time: classifiers are fitted on features of the training images, which the "
-    "autoencoder learnt without them. 1, 10, ... labels: the linear probe with so many labelled images a class. Under a "
-    "condition, the test images are turned and the probe is not told."
+    "autoencoder learnt without them. Turned: the same probe, fitted on images as they are, judged on turned ones."
 )
 _CAPTION = (
     "Confusions of the linear probe on the test images: rows are true classes, columns predictions. Shades are shares "
@@ -37,8 +38,12 @@ def _columns(subject: Subject) -> list[Column]:
     turned = conditions(subject.results, "linear_probe_accuracy")
     return [
         *(Column(metric) for metric in ("linear_probe_accuracy", "mlp_probe_accuracy", "knn_accuracy")),
-        *(Column(metric) for metric in sorted(few, key=few.__getitem__)),
-        *(Column("linear_probe_accuracy", condition) for condition in turned if condition),
+        *(Column(metric, group=_FEW, title=str(few[metric])) for metric in sorted(few, key=few.__getitem__)),
+        *(
+            Column("linear_probe_accuracy", condition, group=_TURNED, title=condition_wording(condition))
+            for condition in turned
+            if condition
+        ),
     ]
 
 
@@ -50,7 +55,7 @@ def _matrices(subject: Subject) -> Markup:
 def _panel(subject: Subject, model: str, drawing: Mapping[str, Any]) -> Markup:
     matrix: NDArray[np.integer] = np.asarray(drawing["matrix"], dtype=np.int64)
     classes = [str(name) for name in drawing["classes"]]
-    picture = confusion(matrix, classes, subject.colours[model], f"Confusion matrix of {model}.")
+    picture = confusion(matrix, classes, f"Confusion matrix of {model}.")
     return tag("div", model_label(subject, model), picture, tag("small", _mistake(matrix, classes)), class_="panel")
 
 

@@ -17,7 +17,7 @@ from eqae.evaluation.report.table import model_label
 _KINDS = {
     "pca": (
         "PCA",
-        "The first two principal components; below each, the shares of variance they hold. Distances are to be trusted, "
+        "The first two principal components. Distances are to be trusted, "
         "crowding is not: two components see little of many.",
     ),
     "tsne": (
@@ -56,14 +56,18 @@ def _panel(subject: Subject, model: str, drawing: Mapping[str, Any], kind: str, 
     labels: NDArray[np.integer] = np.asarray(drawing["labels"], dtype=np.int64)
     picture = feature_map(points, labels, shown, f"{_KINDS[kind][0]} of the features of {model}.")
     explained = drawing.get("explained") if kind == "pca" else None
-    shares = tag("small", " + ".join(f"{share:.0%}" for share in explained)) if explained is not None else ""
+    shares = (
+        tag("small", f"{' + '.join(f'{100 * share:.0f}' for share in explained)} % of the variance")
+        if explained is not None
+        else ""
+    )
     return tag("div", model_label(subject, model), picture, shares, class_="panel")
 
 
 def _legend(subject: Subject, labels: NDArray[np.integer], shown: Sequence[int]) -> Markup:
     if not shown:
         return tag("p", "The images carry no labels, so the dots have one colour.", class_="note")
-    names = next((drawing["classes"] for drawing in subject.drawings("confusion").values()), [])
+    names: Sequence[str] = next((drawing["classes"] for drawing in subject.drawings("confusion").values()), [])
     chips = [
         tag("span", _swatch(colour), str(names[label]) if label < len(names) else str(label), class_="model")
         for label, colour in class_colours(shown).items()

@@ -7,6 +7,7 @@ from eqae.evaluation.report.markup import Markup, figure, join, tag
 from eqae.evaluation.report.standings import Column, conditions
 from eqae.evaluation.report.subject import Subject
 from eqae.evaluation.report.table import model_label, score_table
+from eqae.evaluation.report.vocabulary import condition_wording
 
 _HOW_TO_READ = (
     "The error is how far features move when the image is turned, as a share of their length. An exact group leaves "
@@ -16,26 +17,28 @@ _HOW_TO_READ = (
     "distance between different images, shows that it is none. Below 1, turned copies lie closer than strangers."
 )
 _CAPTION = (
-    "Solid: error of the trained model. Dotted: its interpolation floor. At quarter turns no pixel is interpolated, "
-    "and exact models drop to rounding."
+    "Lines: error of the trained models. Dotted: their interpolation floors. At quarter turns no pixel is "
+    "interpolated: exact models drop to rounding, and their lines break; the dots below, side by side, say how far."
 )
 _CAPTION_UNTRAINED = " Broad and faint: {} before training."
 
 
 def invariance_section(subject: Subject) -> Markup:
     """Errors per condition, before and after training, and the curve against angle."""
-    columns = [
-        column
-        for condition in conditions(subject.results, "relative_invariance_error")
-        for column in (
-            Column("relative_invariance_error", condition),
-            Column("relative_invariance_error", condition, untrained=True),
-            Column("relative_interpolation_floor", condition),
-            Column("invariance_ratio", condition),
-        )
-    ]
+    measured = conditions(subject.results, "relative_invariance_error")
+    columns = [column for condition in measured for column in _columns(condition)]
     table, curve = score_table(subject, columns), _curve(subject)
     return join(tag("p", _HOW_TO_READ), table, curve) if table or curve else Markup()
+
+
+def _columns(condition: str) -> tuple[Column, ...]:
+    group = condition_wording(condition)
+    return (
+        Column("relative_invariance_error", condition, group=group, title="error"),
+        Column("relative_invariance_error", condition, untrained=True, group=group, title="untrained"),
+        Column("relative_interpolation_floor", condition, group=group),
+        Column("invariance_ratio", condition, group=group),
+    )
 
 
 def _curve(subject: Subject) -> Markup:

@@ -15,16 +15,16 @@ KEY_COLUMNS = (
     Column("knn_accuracy"),
     Column("kmeans_acc"),
     Column("gmm_acc"),
-    Column("relative_invariance_error", "D4"),
-    Column("relative_invariance_error", "D2"),
-    Column("relative_invariance_error", "any-angle"),
+    Column("relative_invariance_error", "D4", group="Invariance error", title="D4"),
+    Column("relative_invariance_error", "D2", group="Invariance error", title="D2"),
+    Column("relative_invariance_error", "any-angle", group="Invariance error", title="any angle"),
     Column("reconstruction_mse"),
 )
 """The figures that a reader looks for first, here and on the terminal."""
 
 _CAPTION = (
-    "Dots are accuracies, lines their 95 % intervals over images; the grey band is the interval of the best. Probes and "
-    "kNN are judged on the test images; k-means by the best one-to-one matching of its clusters with the classes."
+    "Dots are accuracies, lines their 95 % intervals over images; the grey band is the interval of the best. Probes "
+    "and kNN are judged on the test images; k-means by the best one-to-one matching of its clusters with the classes."
 )
 
 

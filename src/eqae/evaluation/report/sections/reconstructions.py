@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from eqae.evaluation.report.figures.pose_strip import pose_strip
-from eqae.evaluation.report.markup import Markup, figure, join, tag
+from eqae.evaluation.report.markup import Markup, figure, tag
 from eqae.evaluation.report.number_text import number_text
 from eqae.evaluation.report.poses import Poses, equivariance_gap
 from eqae.evaluation.report.subject import Subject

@@ -1,0 +1,187 @@
+"""The manifest of a checkpoint: names, shapes, hashes and golden features, in strict JSON.
+
+The reader trusts nothing: sizes are capped before parsing, unknown keys are errors, names hold no separators, and
+numbers are bounded before anything is built from them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic_core
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+)
+
+from eqae.errors import CheckpointError, Problem
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+WEIGHTS = "model.safetensors"
+MAX_BYTES = 8_000_000
+"""Largest manifest that is read; golden features of two images and 250,000 features still fit."""
+MAX_NUMBER = 2**20
+MAX_DEPTH = 4
+MAX_ITEMS = 256
+MAX_SIDE = 4096
+ALTERED = "the file was altered or damaged: copy the run directory again, or train it again"
+
+
+def _bounded(value: JsonValue, depth: int = 0) -> JsonValue:
+    """Refuse numbers and nestings that only an attack or an accident holds."""
+    if isinstance(value, (int, float)) and not (math.isfinite(value) and abs(value) <= MAX_NUMBER):
+        raise ValueError(f"{str(value)[:30]} is not a number up to {MAX_NUMBER}")
+    if isinstance(value, (list, dict)):
+        if depth == MAX_DEPTH or len(value) > MAX_ITEMS:
+            raise ValueError(f"nested deeper than {MAX_DEPTH}, or more than {MAX_ITEMS} items in one place")
+        for item in value.values() if isinstance(value, dict) else value:
+            _bounded(item, depth + 1)
+    return value
+
+
+STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+"""A registered name or a plain file name: no separators, no leading dot, nothing that could be a path or a module."""
+RegisteredName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
+Options = Annotated[dict[str, JsonValue], AfterValidator(_bounded)]
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """All that is needed to build a model and its head again; plain JSON values only.
+
+    Attributes:
+        model: registered name, e.g. ``"eqae"``.
+        model_options: its options, as in YAML.
+        head: registered name of the head that gives the features.
+        head_options: its options.
+        image_shape: ``(C, H, W)``.
+        dataset: registered name of the data it was trained on.
+        seed: seed of the run.
+    """
+
+    model: RegisteredName
+    model_options: Options
+    head: RegisteredName
+    head_options: Options
+    image_shape: tuple[Annotated[int, Field(ge=1, le=3)], Side, Side]
+    dataset: Name
+    seed: int
+
+    __pydantic_config__ = STRICT
+
+
+class TensorFacts(BaseModel):
+    """Shape and type (``"float32"``) of one tensor."""
+
+    model_config = STRICT
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class FileFacts(BaseModel):
+    """What a file must hash to, and how long it is."""
+
+    model_config = STRICT
+
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Field(ge=0)]
+
+
+class Manifest(BaseModel):
+    """``manifest.json``, format 1.
+
+    Attributes:
+        format: version of this schema.
+        spec: rebuilds the model and its head.
+        group: name of the model's group.
+        parameters: number of learnable numbers.
+        tensors: shape and type of everything in ``model.safetensors``, by name.
+        files: hash and size of every file that is verified before it is used, by name.
+        versions: of the libraries that wrote the checkpoint; for people.
+        golden: features of the fixed golden images, one row an image; float32 numbers, restored exactly.
+    """
+
+    model_config = STRICT
+
+    format: Literal[1]
+    spec: ModelSpec
+    group: str
+    parameters: Annotated[int, Field(ge=0)]
+    tensors: dict[str, TensorFacts]
+    files: dict[Name, FileFacts]
+    versions: dict[str, str]
+    golden: tuple[tuple[FiniteFloat, ...], ...]
+
+    def to_json(self) -> str:
+        """Indented for people, except the golden features, which stand on one line."""
+        document = self.model_dump(mode="json")
+        golden = json.dumps(document.pop("golden"), allow_nan=False)
+        return f'{json.dumps(document, indent=2, allow_nan=False)[:-2]},\n  "golden": {golden}\n}}\n'
+
+
+def parse_manifest(data: bytes, path: str | Path) -> Manifest:
+    """The manifest that ``data``, the content of ``path``, holds.
+
+    Raises:
+        CheckpointError: not JSON, made by a newer version, or not exactly the shape of :class:`Manifest`.
+    """
+    try:
+        document = pydantic_core.from_json(data, allow_inf_nan=False)
+    except ValueError as error:
+        raise CheckpointError(str(path), f"not JSON ({error})", "the manifest of a checkpoint", ALTERED) from None
+    version = document.get("format") if isinstance(document, dict) else None
+    if isinstance(version, int) and version > FORMAT:
+        raise CheckpointError(
+            str(path), f"format {_short(version)}, made by a newer eqae", f"format {FORMAT} or older", "upgrade eqae"
+        )
+    try:
+        manifest = Manifest.model_validate_json(data)
+    except ValidationError as error:
+        raise CheckpointError.of(_problems(path, error)) from None
+    if WEIGHTS not in manifest.files:
+        raise CheckpointError(f"{path}, files", f"no {WEIGHTS!r}", "the hash of the weights", ALTERED)
+    return manifest
+
+
+def _problems(path: str | Path, error: ValidationError) -> list[Problem]:
+    return [
+        Problem(
+            ", ".join([str(path), ".".join(map(_short, item["loc"]))]).rstrip(", "),
+            _found(item["type"], item["input"]),
+            item["msg"].removeprefix("Input should be ").removeprefix("Value error, "),
+            _fix(item["type"], item["loc"]),
+        )
+        for item in error.errors(include_url=False)[:5]
+    ]
+
+
+def _found(kind: str, value: Any) -> str:
+    return {"missing": "missing", "extra_forbidden": "an unknown key"}.get(kind) or f"found {_short(value)}"
+
+
+def _fix(kind: str, place: tuple[int | str, ...]) -> str:
+    if kind == "extra_forbidden" and place[-1] == "plugins":
+        return "checkpoints never name code; put plugins into the config you pass to a command"
+    return ALTERED
+
+
+def _short(value: Any) -> str:
+    """``repr`` of a value from a file, cut to a line; a huge integer has no decimal form to cut."""
+    if isinstance(value, int) and value.bit_length() > 200:
+        return f"an integer of {value.bit_length()} bits"
+    text = value if isinstance(value, str) and value.isidentifier() else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

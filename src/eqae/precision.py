@@ -1,0 +1,47 @@
+"""Full float32 arithmetic, whatever the surrounding program has relaxed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Run without gradients, autocast or reduced matrix products on the CPU, and restore the caller's settings.
+
+    ``torch.set_float32_matmul_precision("medium")``, which trainers often call, lets the CPU multiply in bfloat16:
+    features would then differ by 1e-3 between two programs that load the same file.
+    """
+    with torch.no_grad(), torch.autocast("cpu", enabled=False), _exact_products():
+        yield
+
+
+@contextmanager
+def _exact_products() -> Iterator[None]:
+    try:
+        before = torch.get_float32_matmul_precision()
+    except RuntimeError:  # the caller uses torch's per-backend settings, which cannot be mixed with this one
+        with _exact_backend():
+            yield
+        return
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@contextmanager
+def _exact_backend() -> Iterator[None]:
+    parts = (torch.backends.mkldnn.matmul, torch.backends.mkldnn.conv)
+    before = [part.fp32_precision for part in parts]
+    for part in parts:
+        part.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        for part, precision in zip(parts, before, strict=True):
+            part.fp32_precision = precision

@@ -1,0 +1,241 @@
+"""Checks for anyone who adds to this package: errors of equivariance, and the contracts of models and heads.
+
+The functions return what they measured, by the name of each group element (``"turn 90°"``, ``"flip, turn 180°"``),
+and those called ``assert_*`` or ``check_*`` raise ``AssertionError`` with the element and the figure. In float64 a
+correct layer is at 1e-15 to 1e-13 and a broken one above 0.1: a bound of 1e-9 leaves nothing to judgement.
+
+Example:
+    >>> from eqae.groups import D4
+    >>> from eqae.models import build_model
+    >>> check_model(build_model("eqae", (1, 20, 20), {"fields": [2, 2], "code": 3}))["flip"] < 1e-9
+    True
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from eqae.groups import Group
+from eqae.heads.base import Head
+from eqae.models.base import Autoencoder
+
+Function = Callable[[Tensor], Tensor]
+Action = Callable[[int, Tensor], Tensor]
+
+EXACT = 1e-9
+"""Bound on errors relative to the largest output, in float64."""
+
+
+def randomize(module: nn.Module, seed: int = 0) -> nn.Module:
+    """Give every parameter and every running statistic of ``module`` random values, in place, and return it.
+
+    Fresh networks hide errors: biases and shifts are 0, scales and variances 1. Filters keep their scale, so that
+    activations stay near 1 through deep chains; variances become positive, in 0.5..1.5.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(tensor: Tensor) -> Tensor:
+        return torch.randn(tensor.shape, generator=generator, dtype=torch.float64).to(tensor)
+
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.ndim > 1:
+                parameter.copy_(draw(parameter) * parameter.float().std(correction=0).clamp_min(1e-3))
+            else:
+                parameter.copy_(parameter + 0.3 * draw(parameter))
+        for name, buffer in module.named_buffers():
+            if name.endswith("running_mean"):
+                buffer.copy_(0.3 * draw(buffer))
+            elif name.endswith("running_var"):
+                buffer.copy_(0.5 + draw(buffer).sigmoid())
+    return module
+
+
+def element_name(group: Group, index: int) -> str:
+    """``"identity"``, ``"turn 90°"``, ``"flip"``, ``"flip, turn 90°"``: how errors name element ``index``."""
+    turn = f"turn {group.angle(index):g}°" if group.elements[index].turns else ""
+    return ", ".join(part for part in ("flip" * group.elements[index].flip, turn) if part) or "identity"
+
+
+def act_on_images(group: Group) -> Action:
+    """The action on images ``(B, C, H, W)``: pixels move, channels do not."""
+    return group.act
+
+
+def act_on_fields(group: Group) -> Action:
+    """The action on regular fields ``(B, F·|G|, H, W)``: pixels move, and slot h receives what was in slot g⁻¹h."""
+
+    def act(index: int, fields: Tensor) -> Tensor:
+        fibres = group.act(index, fields).unflatten(1, (-1, group.order))
+        return fibres[:, :, list(group.left_quotient[index])].flatten(1, 2)
+
+    return act
+
+
+def act_on_rows(group: Group) -> Action:
+    """The action on V ``(B, |G|, m)``: rows are permuted."""
+    return group.permute
+
+
+def equivariance_errors(
+    function: Function, group: Group, x: Tensor, *, in_action: Action | None = None, out_action: Action | None = None
+) -> dict[str, float]:
+    """Largest ``|f(gx) − g f(x)|`` relative to the largest ``|f(x)|``, for every element but the identity.
+
+    Args:
+        function: from a batch to a batch.
+        group: whose elements are tried; one is not enough, since layers exist that only a transposition passes.
+        x: the batch; random, with no symmetry of its own and a mean that is not zero.
+        in_action: how an element moves ``x``; by default as images.
+        out_action: how it should move ``f(x)``; by default as images.
+
+    Returns:
+        The error of each element by its name.
+
+    Raises:
+        AssertionError: the output is zero or not finite (it would pass any test), or changes its shape.
+    """
+    in_action, out_action = in_action or group.act, out_action or group.act
+    with torch.no_grad():
+        y = function(x)
+        scale = y.abs().amax().item() if y.numel() else 0.0
+        if not 0 < scale < float("inf"):
+            raise AssertionError(f"the largest output is {scale}: nothing can be concluded from it")
+        return {
+            element_name(group, g): _distance(function(in_action(g, x)), out_action(g, y)) / scale
+            for g in range(1, group.order)
+        }
+
+
+def assert_equivariant(
+    function: Function,
+    group: Group,
+    x: Tensor,
+    *,
+    in_action: Action | None = None,
+    out_action: Action | None = None,
+    tolerance: float = EXACT,
+) -> dict[str, float]:
+    """:func:`equivariance_errors`, all of them below ``tolerance``.
+
+    Raises:
+        AssertionError: some element's error is larger; all of them are listed, by name.
+    """
+    return _all_below(equivariance_errors(function, group, x, in_action=in_action, out_action=out_action), tolerance)
+
+
+def assert_invariant(
+    function: Function, group: Group, x: Tensor, *, in_action: Action | None = None, tolerance: float = EXACT
+) -> dict[str, float]:
+    """As :func:`assert_equivariant` for a ``function`` whose output should not change at all.
+
+    Raises:
+        AssertionError: some element changes it by more than ``tolerance`` of the largest output.
+    """
+    return _all_below(equivariance_errors(function, group, x, in_action=in_action, out_action=_stay), tolerance)
+
+
+def check_head(head: Head, *, seed: int = 0) -> dict[str, float]:
+    """The contract of heads: what any head registered in :data:`eqae.registry.HEADS` has to keep.
+
+    Declared width and unique names of features; invariance to every permutation of rows by the group (1e-12 in
+    float64, 1e-5 in float32, relative to the largest feature); features of an image that do not depend on its
+    batch; finite gradients, not all zero; equality after ``deepcopy`` and pickling.
+
+    Returns:
+        The float64 error of each group element by its name; empty for the trivial group.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    embedding = 0.5 + torch.randn(5, head.group.order, head.channels, generator=generator, dtype=torch.float64)
+    permute = act_on_rows(head.group)
+    exact = copy.deepcopy(head).double()
+    features = exact(embedding)
+    names = head.feature_names()
+    _require(features.shape == (5, head.width), f"width is {head.width}, features are {tuple(features.shape)}")
+    _require(len(set(names)) == len(names) == head.width, f"{len(set(names))} different names, width {head.width}")
+    errors = assert_invariant(exact, head.group, embedding, in_action=permute, tolerance=1e-12)
+    assert_invariant(copy.deepcopy(head).float(), head.group, embedding.float(), in_action=permute, tolerance=1e-5)
+    alone = torch.cat([exact(one) for one in embedding.split(1)])
+    _require(_relative(alone, features) < 1e-12, "features of an image depend on the batch it comes in")
+    _check_gradient(exact, embedding)
+    for twin in (copy.deepcopy(exact), pickle.loads(pickle.dumps(exact))):
+        _require(torch.equal(twin(embedding), features), "a copy of the head gives other features")
+    return errors
+
+
+def check_model(model: Autoencoder, *, seed: int = 0, tolerance: float = EXACT) -> dict[str, float]:
+    """The contract of models: what any model registered in :data:`eqae.registry.MODELS` has to keep.
+
+    The three verbs and their shapes; the row rule ``V(gx) = permute(g, V(x))`` and its counterpart for the decoder,
+    in float64, with all weights and statistics random; embeddings that do not depend on the batch in evaluation
+    mode; equality after ``deepcopy`` and pickling. The model itself is left as it was.
+
+    Returns:
+        The error of the row rule for each group element by its name; empty for the trivial group.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.rand(3, *model.image_shape, generator=generator, dtype=torch.float64)
+    exact = copy.deepcopy(model).double().eval()
+    if model.trained_by == "gradient":
+        randomize(exact, seed)
+    with torch.no_grad():
+        embedding = exact.encode(images)
+        shape = (3, model.group.order, model.channels)
+        _require(embedding.shape == shape, f"V is {tuple(embedding.shape)}, not (B, |G|, m) = {shape}")
+        alone = torch.cat([exact.encode(one) for one in images.split(1)])
+        _require(_relative(alone, embedding) < tolerance, "V of an image depends on the batch it comes in")
+        for twin in (copy.deepcopy(exact), pickle.loads(pickle.dumps(exact))):
+            _require(torch.equal(twin.encode(images), embedding), "a copy of the model gives another V")
+    permute = act_on_rows(model.group)
+    errors = assert_equivariant(exact.encode, model.group, images, out_action=permute, tolerance=tolerance)
+    if model.has_decoder:
+        _check_decoder(exact, images, tolerance)
+    return errors
+
+
+def _check_decoder(model: Autoencoder, images: Tensor, tolerance: float) -> None:
+    with torch.no_grad():
+        output = model(images)
+        decoded = model.decode(output.embedding)
+    for name, reconstructed in (("forward", output.images), ("decode", decoded)):
+        _require(reconstructed.shape == images.shape, f"{name} gives images of shape {tuple(reconstructed.shape)}")
+    permute = act_on_rows(model.group)
+    assert_equivariant(model.decode, model.group, output.embedding, in_action=permute, tolerance=tolerance)
+    assert_equivariant(lambda x: model(x).images, model.group, images, tolerance=tolerance)
+
+
+def _check_gradient(head: Head, embedding: Tensor) -> None:
+    leaf = embedding.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(head(leaf).square().sum(), leaf)
+    _require(bool(gradient.isfinite().all()), "the gradient is not finite")
+    _require(bool(gradient.any()), "the gradient is zero everywhere")
+
+
+def _stay(_: int, y: Tensor) -> Tensor:
+    return y
+
+
+def _distance(a: Tensor, b: Tensor) -> float:
+    _require(a.shape == b.shape, f"shape {tuple(a.shape)} after the action, {tuple(b.shape)} before")
+    return (a - b).abs().amax().item()
+
+
+def _relative(a: Tensor, b: Tensor) -> float:
+    return _distance(a, b) / max(b.abs().amax().item(), 1e-30)
+
+
+def _all_below(errors: dict[str, float], tolerance: float) -> dict[str, float]:
+    wrong = {name: error for name, error in errors.items() if not error < tolerance}
+    listed = "; ".join(f"{name}: {error:.3g}" for name, error in wrong.items())
+    _require(not wrong, f"relative error above {tolerance:g} for {len(wrong)} of {len(errors)} elements: {listed}")
+    return errors
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise AssertionError(message)

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from eqae.evaluation.bootstrap import bootstrap_agreement, bootstrap_mean, draw_interval
+from eqae.evaluation.cluster_metrics import METRICS, clustering_accuracy
+
+
+def test_the_interval_of_a_mean_is_that_of_the_central_limit_theorem() -> None:
+    values = np.random.default_rng(0).standard_normal(2_000) + 5
+    low, high = bootstrap_mean(values, seed=0)
+    expected = stats.norm.interval(0.95, values.mean(), values.std() / np.sqrt(len(values)))
+    assert (low, high) == pytest.approx(expected, abs=0.006)
+
+
+def test_the_interval_holds_the_true_mean_about_95_times_in_100() -> None:
+    rng = np.random.default_rng(1)
+    held = 0
+    for seed in range(100):
+        low, high = bootstrap_mean(rng.random(80) < 0.7, seed)
+        assert low is not None
+        assert high is not None
+        held += low <= 0.7 <= high
+    assert 88 <= held <= 99
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=30), st.integers(0, 5))
+def test_the_interval_brackets_the_mean_and_is_the_same_each_time(values: list[float], seed: int) -> None:
+    low, high = bootstrap_mean(values, seed)
+    assert low is not None
+    assert high is not None
+    assert low <= np.asarray(values).mean() <= high
+    assert (low, high) == bootstrap_mean(values, seed)
+
+
+def test_one_image_has_no_interval() -> None:
+    one = np.zeros(1, np.int64)
+    assert bootstrap_mean([0.5], 0) == (None, None)
+    assert bootstrap_agreement(clustering_accuracy, one, one, 0) == (None, None)
+
+
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("right", [0.0, 0.5, 0.95, 1.0])
+def test_the_interval_of_a_clustering_metric_brackets_it(name: str, right: float) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(90) % 3
+    clusters = np.where(rng.random(90) < right, labels, rng.integers(3, size=90))
+    low, high = bootstrap_agreement(METRICS[name], clusters, labels, seed=0)
+    assert low is not None
+    assert high is not None
+    assert low <= METRICS[name](clusters, labels) <= high <= 1 + 1e-6
+    assert (high - low < 1e-6) == (right == 1.0)
+
+
+def test_the_interval_of_accuracy_is_that_of_a_share() -> None:
+    labels = np.arange(3_000) % 3
+    clusters = np.where(np.random.default_rng(0).random(3_000) < 0.7, labels, (labels + 1) % 3)
+    low, high = bootstrap_agreement(clustering_accuracy, clusters, labels, seed=0)
+    share = clustering_accuracy(clusters, labels)
+    expected = stats.norm.interval(0.95, share, np.sqrt(share * (1 - share) / 3_000))
+    assert (low, high) == pytest.approx(expected, abs=0.005)
+
+
+def test_the_interval_over_draws_is_students() -> None:
+    draws = np.array([0.5, 0.6, 0.55, 0.65, 0.7])
+    expected = stats.ttest_1samp(draws, 0).confidence_interval(0.95)
+    assert draw_interval(draws) == pytest.approx((expected.low, expected.high))
+    assert draw_interval(np.array([1.0, 1.0])) == (1.0, 1.0)
+    assert draw_interval(np.array([0.0, 1.0])) == (0.0, 1.0)

@@ -1,0 +1,105 @@
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import make_features
+from sklearn.metrics import silhouette_score
+
+from eqae.evaluation.clustering import evaluate_clustering
+from eqae.evaluation.evidence import Evidence, Score
+
+MakeEvidence = Callable[..., Evidence]
+
+AGREEMENT = [f"{clusterer}_{name}" for clusterer in ("kmeans", "gmm") for name in ("acc", "nmi", "ari", "purity")]
+
+
+def scores(evidence: Evidence, clusters: int | None = None) -> dict[str, Score]:
+    return {score.metric: score for score in evaluate_clustering(evidence, clusters=clusters).scores}
+
+
+@pytest.mark.parametrize("width", [6, 50])
+def test_well_separated_classes_are_found_without_labels(make_evidence: MakeEvidence, width: int) -> None:
+    found = scores(make_evidence(separation=30, width=width))
+    assert set(found) == {*AGREEMENT, "kmeans_silhouette"}
+    for metric in AGREEMENT:
+        assert found[metric].value == pytest.approx(1, abs=1e-6)
+        assert found[metric].n == 120
+    assert found["kmeans_silhouette"].value > 0.7
+
+
+def test_random_features_agree_with_the_labels_by_chance(make_evidence: MakeEvidence) -> None:
+    found = scores(make_evidence(separation=0, train=600))
+    for clusterer in ("kmeans", "gmm"):
+        assert found[f"{clusterer}_acc"].value < 0.45
+        assert found[f"{clusterer}_nmi"].value < 0.05
+        assert found[f"{clusterer}_ari"].value == pytest.approx(0, abs=0.03)
+
+
+def test_permuted_labels_agree_by_chance_and_renamed_ones_exactly_as_before(make_evidence: MakeEvidence) -> None:
+    evidence = make_evidence(separation=1, train=300)
+    rng = np.random.default_rng(0)
+    permuted = replace(evidence, train=replace(evidence.train, labels=rng.permutation(evidence.train.labels)))
+    renamed = replace(evidence, train=replace(evidence.train, labels=np.array([2, 0, 1])[evidence.train.labels]))
+    assert scores(permuted)["kmeans_nmi"].value < 0.05 < scores(evidence)["kmeans_nmi"].value
+    for metric in AGREEMENT:
+        assert scores(renamed)[metric].value == pytest.approx(scores(evidence)[metric].value, abs=1e-6)
+
+
+def test_purity_is_never_below_accuracy(make_evidence: MakeEvidence) -> None:
+    for seed in range(3):
+        found = scores(make_evidence(separation=0.5, seed=seed))
+        for clusterer in ("kmeans", "gmm"):
+            assert found[f"{clusterer}_purity"].value >= found[f"{clusterer}_acc"].value
+
+
+def test_constant_features_score_the_share_of_the_largest_class(make_evidence: MakeEvidence) -> None:
+    labels = np.repeat([0, 1], [30, 10])
+    for width in (3, 40):
+        found = scores(replace(make_evidence(), train=make_features(np.ones((40, width)), labels)))
+        assert found["kmeans_acc"].value == 0.75
+        assert found["kmeans_purity"].value == 0.75
+        assert math.isnan(found["kmeans_silhouette"].value)
+        assert found["kmeans_silhouette"].low is None
+
+
+def test_unlabelled_images_have_a_silhouette_and_nothing_else(make_evidence: MakeEvidence) -> None:
+    evidence = make_evidence(labelled=False, separation=30)
+    (score,) = evaluate_clustering(evidence, clusters=3).scores
+    assert score.metric == "kmeans_silhouette"
+    centred = evidence.train.upright - evidence.train.upright.mean(0)
+    truth = silhouette_score(centred / centred.std(0), np.arange(120) % 3)
+    assert score.value == pytest.approx(truth, abs=1e-4)
+    assert [score.metric for score in evaluate_clustering(evidence).scores] == ["kmeans_silhouette"]
+
+
+def test_images_without_a_label_are_clustered_but_not_counted(make_evidence: MakeEvidence) -> None:
+    evidence = make_evidence(separation=30)
+    labels = evidence.train.labels.copy()
+    labels[:20] = -1
+    found = scores(replace(evidence, train=replace(evidence.train, labels=labels)))
+    assert (found["kmeans_acc"].value, found["kmeans_acc"].n, found["kmeans_silhouette"].n) == (1, 100, 120)
+
+
+def test_the_number_of_clusters_can_be_chosen(make_evidence: MakeEvidence) -> None:
+    found = scores(make_evidence(separation=30), clusters=6)
+    assert found["kmeans_purity"].value == 1
+    assert found["kmeans_acc"].value < 0.9
+
+
+def test_fewer_images_than_clusters_are_no_obstacle(make_evidence: MakeEvidence) -> None:
+    found = scores(make_evidence(train=5), clusters=10)
+    assert found["kmeans_purity"].value == 1
+    assert math.isnan(found["kmeans_silhouette"].value)
+
+
+def test_repeated_images_are_no_obstacle(make_evidence: MakeEvidence) -> None:
+    evidence = make_evidence(separation=30)
+    doubled = make_features(np.repeat(evidence.train.upright, 3, 0), np.repeat(evidence.train.labels, 3))
+    assert scores(replace(evidence, train=doubled))["kmeans_acc"].value == 1
+
+
+def test_the_same_seed_gives_the_same_scores(make_evidence: MakeEvidence) -> None:
+    evidence = make_evidence(separation=0.5)
+    assert evaluate_clustering(evidence) == evaluate_clustering(evidence)

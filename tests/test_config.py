@@ -1,0 +1,149 @@
+"""The YAML's schema: what is accepted, what is refused, and in which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eqae.config import Config, check_names, parse_config
+from eqae.errors import ConfigError
+from eqae.yaml_file import LARGEST, apply_overrides, dump_yaml, read_yaml
+
+SHIPPED = sorted((Path(__file__).parent.parent / "configs").rglob("*.yaml"))
+
+WRONG: list[tuple[dict[str, Any], str, str]] = [
+    ({"trainin": {}}, "trainin: unknown key", "did you mean 'training'?"),
+    ({"training": {"epoch": 3}}, "training.epoch: unknown key", "did you mean 'epochs'?"),
+    ({"training": {"learning_rate": "fast"}}, "training.learning_rate: found 'fast'", "number"),
+    ({"training": {"batch_size": True}}, "training.batch_size: found True", "not a boolean"),
+    ({"training": {"precision": "float8"}}, "training.precision: found 'float8'", "'32-true'"),
+    ({"training": {"validation": 1.5}}, "training.validation: found 1.5", "less than 1"),
+    ({"training": {"learning_rate": float("nan")}}, "training.learning_rate", "finite number"),
+    ({"augmentation": {"orientation": "o3"}}, "augmentation.orientation: found 'o3'", "'o2'"),
+    ({"head": 3}, "head: found 3", "dictionary"),
+    ({"name": "../elsewhere"}, "name: found '../elsewhere'", "letters, digits"),
+    ({"baselines": {"cnn": {"modle": {}}}}, "baselines.cnn.modle: unknown key", "did you mean 'model'?"),
+    ({"baselines": {"cnn": {}}}, "baselines.cnn: found {}", "exactly one of 'model' and 'orbit_of'"),
+    ({"model": {"group": "D4", "name": "eqea"}}, "model.name: unknown model 'eqea'", "did you mean 'eqae'?"),
+    ({"heads": ["mean", "grm"]}, "heads[1]: unknown head 'grm'", "did you mean 'gram'?"),
+    ({"evaluators": ["invarianc"]}, "evaluators.invarianc: unknown evaluator", "did you mean 'invariance'?"),
+    ({"objective": {"recon": 1}}, "objective.recon: unknown objective", "reconstruction"),
+    ({"baselines": {"a": {"orbit_of": "b"}}}, "baselines.a.orbit_of: no baseline 'b' above", "listed before"),
+]
+
+
+@pytest.mark.parametrize(("raw", "where", "fix"), WRONG, ids=[where for _, where, _ in WRONG])
+def test_a_mistake_is_named_with_its_place_and_its_mend(raw: dict[str, Any], where: str, fix: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_names(parse_config(raw, "x.yaml"))
+    assert where in str(caught.value)
+    assert fix in str(caught.value)
+
+
+def test_all_mistakes_are_reported_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"trainin": {}, "seed": -1, "training": {"epochs": "many"}})
+    assert len(caught.value.problems) == 3
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.name))
+def test_a_shipped_config_survives_writing_and_reading(path: Path) -> None:
+    config = parse_config(read_yaml(path), str(path))
+    check_names(config)
+    again = apply_overrides({}, []) | __import__("yaml").safe_load(dump_yaml(config.model_dump(mode="json")))
+    assert parse_config(again) == config
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.name))
+def test_a_shipped_config_begins_with_the_command_that_runs_it(path: Path) -> None:
+    relative = path.relative_to(path.parent.parent if path.parent.name == "configs" else path.parent.parent.parent)
+    assert f"uv run train.py --config {relative}" in path.read_text()[:600]
+
+
+def test_the_plain_counterpart_differs_in_the_declared_keys_only() -> None:
+    folder = Path(__file__).parent.parent / "configs"
+    ours = parse_config(read_yaml(folder / "eqae_p4m.yaml")).model_dump()
+    plain = parse_config(read_yaml(folder / "cnn.yaml")).model_dump()
+    assert {key for key in ours if ours[key] != plain[key]} == {"name", "model", "head", "heads", "baselines"}
+
+
+def test_numbers_written_the_yaml_1_2_way_are_numbers() -> None:
+    assert parse_config(apply_overrides({}, ["training.learning_rate=1e-3"])).training.learning_rate == 1e-3
+
+
+def test_an_override_reaches_into_the_short_form_of_a_choice() -> None:
+    config = parse_config(apply_overrides({"head": "gram"}, ["head.band=5"]))
+    assert (config.head.name, config.head.options) == ("gram", {"band": 5})
+
+
+@pytest.mark.parametrize("argument", ["training", "=3", "training..epochs=3", "seed.sub=1", "name=[1"])
+def test_an_override_that_cannot_be_read_is_named(argument: str) -> None:
+    with pytest.raises(ConfigError, match="argument"):
+        apply_overrides({"seed": 0}, [argument])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: 1\nseed: 2\n", "'seed' is written twice"),
+        ("seed: [1\n", "not readable as YAML"),
+        ("- a\n- b\n", "a list"),
+        ("3\n", "a int"),
+        ("seed: !!python/object/apply:os.system ['true']\n", "not readable as YAML"),
+    ],
+)
+def test_a_file_that_is_no_config_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(path)
+    assert message in str(caught.value)
+    assert "x.yaml" in str(caught.value)
+
+
+def test_a_missing_file_names_those_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "there.yaml").touch()
+    with pytest.raises(ConfigError, match=r"there\.yaml"):
+        read_yaml(tmp_path / "gone.yaml")
+
+
+def test_a_huge_file_is_not_parsed(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("#" * (LARGEST + 1))
+    with pytest.raises(ConfigError, match="bytes"):
+        read_yaml(path)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(Config.model_fields)) | st.text(max_size=8), values, max_size=4))
+def test_no_input_gives_anything_but_a_config_or_a_config_error(raw: dict[str, Any]) -> None:
+    try:
+        config = parse_config(raw)
+        check_names(config)
+    except ConfigError as error:
+        assert str(error)
+    else:
+        assert isinstance(config, Config)
+
+
+@given(st.text(max_size=60))
+def test_no_file_gives_anything_but_a_mapping_or_a_config_error(text: str) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.yaml"
+        path.write_text(text, encoding="utf-8", errors="replace")
+        try:
+            assert isinstance(read_yaml(path), dict)
+        except ConfigError as error:
+            assert "x.yaml" in str(error)

@@ -1,0 +1,50 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from eqae.files import write_atomically
+
+
+@pytest.mark.parametrize(("data", "stored"), [(b"\x00\xff", b"\x00\xff"), ("é\n", "é\n".encode())])
+def test_a_file_holds_what_was_written_and_nothing_is_left_beside_it(
+    tmp_path: Path, data: bytes | str, stored: bytes
+) -> None:
+    write_atomically(tmp_path / "file", "something longer that was there before")
+    write_atomically(str(tmp_path / "file"), data)
+    assert (tmp_path / "file").read_bytes() == stored
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_crash_at_any_step_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    def crash(*_: object) -> None:
+        raise OSError("disk full")
+
+    write_atomically(tmp_path / "file", "old")
+    monkeypatch.setattr(os if step == "fsync" else Path, step, crash)
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(tmp_path / "file", "new")
+    monkeypatch.undo()
+    assert (tmp_path / "file").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_content_is_on_the_disk_before_it_takes_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (steps.append("fsync"), fsync(descriptor))[1])
+    monkeypatch.setattr(Path, "replace", lambda self, target: (steps.append("replace"), replace(self, target))[1])
+    write_atomically(tmp_path / "file", "content")
+    assert steps == ["fsync", "replace", "fsync"], "data, then name, then the folder that holds the name"
+
+
+def test_the_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("")
+    write_atomically(tmp_path / "file", "")
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_missing_folder_is_not_made_up(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write_atomically(tmp_path / "nowhere" / "file", "content")
