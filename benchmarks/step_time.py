@@ -78,7 +78,9 @@ def plain_network() -> nn.Module:
     layers += activated(up(ORDER * CODE, widths[-1], plan.collapse), widths[-1])
     for stage in (2, 1):
         before, width = widths[stage], widths[stage - 1]
-        layers += activated(conv(before, before, SAME), before) + activated(up(before, width, plan.windows[stage]), width)
+        layers += activated(conv(before, before, SAME), before) + activated(
+            up(before, width, plan.windows[stage]), width
+        )
     layers += activated(conv(widths[0], widths[0], SAME), widths[0])
     return nn.Sequential(*layers, up(widths[0], 1, plan.windows[0], bias=True))
 

@@ -7,7 +7,6 @@ numbers are bounded before anything is built from them.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -40,11 +39,11 @@ ALTERED = "the file was altered or damaged: copy the run directory again, or tra
 
 def _bounded(value: JsonValue, depth: int = 0) -> JsonValue:
     """Refuse numbers and nestings that only an attack or an accident holds."""
-    if isinstance(value, (int, float)) and not (math.isfinite(value) and abs(value) <= MAX_NUMBER):
-        raise ValueError(f"{str(value)[:30]} is not a number up to {MAX_NUMBER}")
+    if isinstance(value, (int, float)) and not abs(value) <= MAX_NUMBER:  # so written, NaN is refused too
+        raise ValueError(f"numbers up to {MAX_NUMBER}")
     if isinstance(value, (list, dict)):
         if depth == MAX_DEPTH or len(value) > MAX_ITEMS:
-            raise ValueError(f"nested deeper than {MAX_DEPTH}, or more than {MAX_ITEMS} items in one place")
+            raise ValueError(f"at most {MAX_DEPTH} levels and {MAX_ITEMS} items in one place")
         for item in value.values() if isinstance(value, dict) else value:
             _bounded(item, depth + 1)
     return value
@@ -78,7 +77,7 @@ class ModelSpec:
     head_options: Options
     image_shape: tuple[Annotated[int, Field(ge=1, le=3)], Side, Side]
     dataset: Name
-    seed: int
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**64)]
 
     __pydantic_config__ = STRICT
 
@@ -127,10 +126,13 @@ class Manifest(BaseModel):
     golden: tuple[tuple[FiniteFloat, ...], ...]
 
     def to_json(self) -> str:
-        """Indented for people, except the golden features, which stand on one line."""
-        document = self.model_dump(mode="json")
+        """Indented for people, with one line a tensor and one for all golden features."""
+        document = self.model_dump(mode="json", warnings=False)  # tuples become lists without a word
         golden = json.dumps(document.pop("golden"), allow_nan=False)
-        return f'{json.dumps(document, indent=2, allow_nan=False)[:-2]},\n  "golden": {golden}\n}}\n'
+        lines = [f"    {json.dumps(name)}: {json.dumps(facts)}" for name, facts in document.pop("tensors").items()]
+        tensors = "{\n" + ",\n".join(lines) + "\n  }"
+        head = json.dumps(document, indent=2, allow_nan=False).removesuffix("\n}")
+        return f'{head},\n  "tensors": {tensors},\n  "golden": {golden}\n}}\n'
 
 
 def parse_manifest(data: bytes, path: str | Path) -> Manifest:
@@ -159,29 +161,25 @@ def parse_manifest(data: bytes, path: str | Path) -> Manifest:
 
 def _problems(path: str | Path, error: ValidationError) -> list[Problem]:
     return [
-        Problem(
-            ", ".join([str(path), ".".join(map(_short, item["loc"]))]).rstrip(", "),
-            _found(item["type"], item["input"]),
-            item["msg"].removeprefix("Input should be ").removeprefix("Value error, "),
-            _fix(item["type"], item["loc"]),
-        )
+        _problem(path, item["type"], item["loc"], item["input"], item["msg"])
         for item in error.errors(include_url=False)[:5]
     ]
 
 
-def _found(kind: str, value: Any) -> str:
-    return {"missing": "missing", "extra_forbidden": "an unknown key"}.get(kind) or f"found {_short(value)}"
-
-
-def _fix(kind: str, place: tuple[int | str, ...]) -> str:
-    if kind == "extra_forbidden" and place[-1] == "plugins":
-        return "checkpoints never name code; put plugins into the config you pass to a command"
-    return ALTERED
+def _problem(path: str | Path, kind: str, place: tuple[int | str, ...], value: Any, message: str) -> Problem:
+    where = ", ".join(filter(None, [str(path), ".".join(str(part)[:60] for part in place)]))
+    if kind == "extra_forbidden":
+        plugins = "checkpoints never name code; put plugins into the config that you pass to a command"
+        return Problem(where, "unknown key", "", plugins if place[-1] == "plugins" else ALTERED)
+    if kind == "missing":
+        return Problem(where, "missing", "", ALTERED)
+    expected = message.removeprefix("Input should be ").removeprefix("Value error, ")
+    return Problem(where, f"found {_short(value)}", expected, ALTERED)
 
 
 def _short(value: Any) -> str:
-    """``repr`` of a value from a file, cut to a line; a huge integer has no decimal form to cut."""
+    """``repr`` of a value from a file, cut to fit a line; a huge integer has no decimal form to cut."""
     if isinstance(value, int) and value.bit_length() > 200:
         return f"an integer of {value.bit_length()} bits"
-    text = value if isinstance(value, str) and value.isidentifier() else repr(value)
+    text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Run without gradients, autocast or reduced matrix products on the CPU, and restore the caller's settings.
+    """Run on the CPU without gradients, autocast or reduced matrix products, and restore the caller's settings.
 
     ``torch.set_float32_matmul_precision("medium")``, which trainers often call, lets the CPU multiply in bfloat16:
     features would then differ by 1e-3 between two programs that load the same file.
     """
-    with torch.no_grad(), torch.autocast("cpu", enabled=False), _exact_products():
+    with torch.no_grad(), torch.device("cpu"), torch.autocast("cpu", enabled=False), _exact_products():
         yield
 
 
@@ -36,7 +37,8 @@ def _exact_products() -> Iterator[None]:
 
 @contextmanager
 def _exact_backend() -> Iterator[None]:
-    parts = (torch.backends.mkldnn.matmul, torch.backends.mkldnn.conv)
+    mkldnn: Any = torch.backends.mkldnn
+    parts = (mkldnn.matmul, mkldnn.conv)
     before = [part.fp32_precision for part in parts]
     for part in parts:
         part.fp32_precision = "ieee"

@@ -43,7 +43,19 @@ def test_results_have_the_promised_columns_and_judge_every_model(tiny: Arguments
     assert main(tiny("eqae_p4m.yaml")) == 0
     document = json.loads((tmp_path / "eqae_p4m" / "results.json").read_text())
     assert document["format"] == 1
-    columns = ["model", "dataset", "evaluator", "metric", "condition", "value", "low", "high", "higher_is_better", "n", "seed"]
+    columns = [
+        "model",
+        "dataset",
+        "evaluator",
+        "metric",
+        "condition",
+        "value",
+        "low",
+        "high",
+        "higher_is_better",
+        "n",
+        "seed",
+    ]
     assert all(list(row) == columns for row in document["rows"])
     models = {row["model"] for row in document["rows"]}
     assert models >= {
@@ -74,7 +86,9 @@ def test_the_resolved_config_trains_the_same_weights(tiny: Arguments, tmp_path: 
     assert main(tiny("cnn.yaml")) == 0
     again = main(["--config", str(tmp_path / "cnn" / "config.yaml"), "name=again"])
     assert again == 0
-    assert (tmp_path / "cnn" / "model.safetensors").read_bytes() == (tmp_path / "again" / "model.safetensors").read_bytes()
+    assert (tmp_path / "cnn" / "model.safetensors").read_bytes() == (
+        tmp_path / "again" / "model.safetensors"
+    ).read_bytes()
 
 
 def test_metrics_have_a_row_an_epoch_with_loss_and_equivariance_error(tiny: Arguments, tmp_path: Path) -> None:
@@ -107,7 +121,9 @@ def test_an_interrupted_run_continues_to_the_same_weights(
     assert not (tmp_path / "cut" / "manifest.json").exists()
     monkeypatch.setattr(callbacks.ExactResume, "on_train_epoch_end", advance)
     assert main([*arguments, "name=cut", "--resume"]) == 0
-    assert (tmp_path / "cut" / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+    assert (tmp_path / "cut" / "model.safetensors").read_bytes() == (
+        tmp_path / "whole" / "model.safetensors"
+    ).read_bytes()
     assert (tmp_path / "cut" / "metrics.csv").read_text() == (tmp_path / "whole" / "metrics.csv").read_text()
 
 

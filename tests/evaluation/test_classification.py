@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import make_features
+from evidence_factory import make_features
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, confusion_matrix
 from sklearn.neighbors import KNeighborsClassifier
@@ -172,3 +172,8 @@ def test_a_repeated_training_set_is_as_good_as_one(make_evidence: MakeEvidence) 
     doubled = make_features(np.repeat(evidence.train.upright, 2, 0), np.repeat(evidence.train.labels, 2))
     for metric in PROBES:
         assert scores(replace(evidence, train=doubled))[metric, ""].value == 1
+
+
+def test_many_classes_with_one_label_each_are_no_obstacle(make_evidence: MakeEvidence) -> None:
+    evidence = make_evidence(classes=30, separation=30, width=10)
+    assert scores(evidence)["linear_probe_accuracy_1", ""].value > 0.9

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import make_features
+from evidence_factory import make_features
 from sklearn.metrics import silhouette_score
 
 from eqae.evaluation.clustering import evaluate_clustering

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from eqae.groups import get_group
 from eqae.heads.base import Head
 from eqae.models.base import Autoencoder
 
-MakeModel = Callable[..., Autoencoder]
+MakeModel = Callable[..., Any]
 MakeDataset = Callable[..., Dataset]
 
 

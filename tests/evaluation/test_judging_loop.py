@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ MakeEvidence = Callable[..., Evidence]
 
 def test_every_model_is_judged_by_every_evaluator_in_order(make_evidence: MakeEvidence) -> None:
     said: list[str] = []
-    evaluators = {"invariance": {}, "reconstruction": {}}
+    evaluators: dict[str, dict[str, Any]] = {"invariance": {}, "reconstruction": {}}
     evidences = [make_evidence(model=label) for label in ("a", "b")]
     results = judge(evidences, evaluators, said.append)
     assert said == ["a: invariance", "a: reconstruction", "b: invariance", "b: reconstruction"]

@@ -6,6 +6,7 @@ import copy
 from dataclasses import dataclass, replace
 
 import torch
+from pydantic import JsonValue
 
 from eqae.checkpoint import ModelSpec
 from eqae.config import Baseline, Config, Training
@@ -135,7 +136,7 @@ def _alone(config: Config, label: str, baseline: Baseline) -> Config:
 
 
 def _orbit_job(label: str, baseline: Baseline, base: Job, directory: RunDirectory) -> Job:
-    options = {"base": {"name": base.spec.model, **base.spec.model_options}}
+    options: dict[str, JsonValue] = {"base": {"name": base.spec.model, **base.spec.model_options}}
     model = OrbitMean(base.model, D4)  # trained once, looked at twice
     head = build_head(baseline.head.name, model, baseline.head.options, f"baselines.{label}.head")
     spec = replace(

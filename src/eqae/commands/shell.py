@@ -76,8 +76,7 @@ def _options(registry: Registry, name: str) -> list[str]:
         None,
     )
     if isinstance(definition, ast.ClassDef):
-        inits = (node for node in definition.body if getattr(node, "name", None) == "__init__")
-        definition = next(inits, None)  # type: ignore[arg-type]
+        definition = next((node for node in definition.body if getattr(node, "name", None) == "__init__"), None)
     if not isinstance(definition, ast.FunctionDef):
         return []
     arguments = zip(definition.args.kwonlyargs, definition.args.kw_defaults, strict=True)

@@ -49,5 +49,7 @@ def _fit(classifier: LogisticRegression, features: FloatArray, labels: IntArray)
     with warnings.catch_warnings():
         # Reaching the fixed number of steps is the recipe, not a mishap.
         warnings.simplefilter("ignore", ConvergenceWarning)
+        # With one labelled image a class, scikit-learn suspects a regression.
+        warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
         probe: Probe = classifier.fit(np.ascontiguousarray(features), labels)
     return probe

@@ -24,9 +24,9 @@ class AttentionHead(Head):
                 "set model.attention: 64 and train, or choose mean, max, gram or correlation, which need no training",
             )  # fmt: skip
         super().__init__(group, channels, bottleneck.code_size)
-        # Kept in a tuple so that the model's weights are not registered twice.
-        self._bottleneck = (bottleneck,)
+        # Shared with the model, so that the head follows it to other devices and precisions; heads are not saved.
+        self.bottleneck = bottleneck
 
     def forward(self, embedding: Tensor) -> Tensor:
         """V ``(B, |G|, m)`` to ``(B, code)``."""
-        return self._bottleneck[0].code(embedding)
+        return self.bottleneck.code(embedding)

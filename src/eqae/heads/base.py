@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from eqae.groups import Group
+
+Band = Annotated[int, Ge(1)]
+"""How many diagonals of a matrix of features a head keeps, the main one included."""
 
 
 class Head(nn.Module):

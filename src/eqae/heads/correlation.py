@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from eqae.groups import Group
-from eqae.heads.base import Head
+from eqae.heads.base import Band, Head
 
 
 class CorrelationHead(Head):
@@ -26,7 +26,7 @@ class CorrelationHead(Head):
     cayley: Tensor
     kept: Tensor
 
-    def __init__(self, group: Group, channels: int, *, band: int | None = None) -> None:
+    def __init__(self, group: Group, channels: int, *, band: Band | None = None) -> None:
         kept = [
             (h, i, j)
             for i in range(channels)

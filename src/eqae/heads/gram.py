@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from eqae.groups import Group
-from eqae.heads.base import Head
+from eqae.heads.base import Band, Head
 
 
 class GramHead(Head):
@@ -24,7 +24,7 @@ class GramHead(Head):
     rows: Tensor
     columns: Tensor
 
-    def __init__(self, group: Group, channels: int, *, band: int | None = None) -> None:
+    def __init__(self, group: Group, channels: int, *, band: Band | None = None) -> None:
         rows, columns = torch.triu_indices(channels, channels)
         if band is not None:
             kept = columns - rows < band

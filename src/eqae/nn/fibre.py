@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eqae.groups import Group
@@ -30,7 +31,9 @@ class GroupAxisLinear(nn.Module):
         """V ``(B, |G|, I)`` to ``(B, |G|, O)``."""
         outputs, inputs, n = self.weight.shape
         expanded = self.weight.index_select(2, self.quotient).view(outputs, inputs, n, n)
-        return torch.einsum("oigh,bhi->bgo", expanded, embedding) + self.bias
+        matrix = expanded.permute(2, 0, 3, 1).reshape(n * outputs, n * inputs)
+        rows = F.linear(embedding.flatten(1), matrix, self.bias.repeat(n))
+        return rows.unflatten(1, (n, outputs))
 
 
 def fibre_to_rows(fields: Tensor, order: int) -> Tensor:

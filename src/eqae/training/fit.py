@@ -186,6 +186,7 @@ def _quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             warnings.filterwarnings("ignore", message=".*dataloader.*stateful.*")
             warnings.filterwarnings("ignore", message=".*not resumable.*")
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning on newer torch
             warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
             yield
     finally:

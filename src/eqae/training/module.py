@@ -94,7 +94,8 @@ class AutoencoderModule(pl.LightningModule):
     def _loss(self, stage: str, inputs: Tensor, target: Tensor) -> Tensor:
         output: Reconstruction = self._forward_pass[0](inputs)
         # Losses are taken in float32 whatever the precision of the layers.
-        output = Reconstruction(*(part if part is None else part.float() for part in output))
+        attention = None if output.attention is None else output.attention.float()
+        output = Reconstruction(output.images.float(), output.embedding.float(), attention)
         terms = {name: function(output, target) for name, (_, function) in self.objectives.items()}
         loss = torch.stack([self.objectives[name][0] * term for name, term in terms.items()]).sum()
         logged = {f"{stage}/{name}": term.detach() for name, term in terms.items()} | {f"{stage}/loss": loss.detach()}

@@ -88,8 +88,8 @@ class WandbTracker:
 
         if not rows:
             return
-        columns = list(rows[0])
-        table = wandb.Table(columns=columns, data=[[row[column] for column in columns] for row in rows])
+        columns: list[str | int] = list(rows[0])
+        table = wandb.Table(columns=columns, data=[list(row.values()) for row in rows])
         self.run.log({"results": table})
         for row in rows:
             key = "/".join(part for part in (row["model"], row["metric"], row["condition"]) if part)

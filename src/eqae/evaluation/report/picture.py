@@ -83,7 +83,7 @@ def _render(draw: Draw, size: Inches, target: BytesIO, kind: str) -> None:
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         # Letters that DejaVu lacks are measured as boxes but shown in the reader's own fonts.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02))
+        figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, hspace=0.06))
         draw(figure)
         metadata = {"Date": None} if kind == "svg" else {"Software": None}
         figure.savefig(target, format=kind, dpi=_DOTS_PER_INCH, metadata=metadata)

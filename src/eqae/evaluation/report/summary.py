@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from eqae.evaluation.report.number_text import number_in_prose
-from eqae.evaluation.report.standings import ROUNDING, Column, cells, conditions, is_tied, ranking, trained_models
+from eqae.evaluation.report.standings import ROUNDING, Column, cells, conditions, is_tied, ranking
 from eqae.evaluation.report.vocabulary import metric_wording
 
 if TYPE_CHECKING:
@@ -29,17 +29,17 @@ def wins(results: Results) -> list[str]:
     to win.
     """
     verdicts: dict[tuple[str, ...], list[Row]] = {}
+    unrivalled: dict[str, list[Row]] = {}
     for metric in HEADLINES:
         order = ranking(cells(results, Column(metric)).values())
-        if order:
+        if len(order) == 1:
+            unrivalled.setdefault(order[0].model, []).append(order[0])
+        elif order:
             front = tuple(row.model for row in order if is_tied(row, order[0]))
             verdicts.setdefault(front, []).append(order[0])
-    alone = len(trained_models(results)) == 1
-    parts: list[str] = []
-    for front, rows in verdicts.items():
-        parts += [" "] if parts else []
-        parts += _figures(front[0], rows) if alone else _verdict(front, rows)
-    return parts
+    sentences = [_verdict(front, rows) for front, rows in verdicts.items()]
+    sentences += [_figures(model, rows) for model, rows in unrivalled.items()]
+    return [part for sentence in sentences for part in (" ", *sentence)][1:]
 
 
 def invariance(results: Results) -> list[str]:

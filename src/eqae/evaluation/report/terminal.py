@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _LONGEST_LABEL = 28
 _SHORTEST_LABEL = 12
-_PLAIN = str.maketrans({"↑": "+", "↓": "-", "—": "-", "°": "", "…": "."})
+_PLAIN = str.maketrans({"↑": "+", "↓": "-", "—": "-", "°": "", "…": ".", "\N{NO-BREAK SPACE}": " "})
 
 
 def print_table(results: Results, console: Console | None = None) -> None:
@@ -56,7 +56,10 @@ def _table(
         table.add_column(_encodable(heading, console), justify="right", no_wrap=True, vertical="bottom")
     for place, label in enumerate(labels):
         texts = [cells[place] for cells in body.values()]
-        table.add_row(Text(_shortened(label, name_width)), *(_encodable_text(text, console) for text in texts))
+        table.add_row(
+            Text(_encodable(_shortened(label, name_width), console)),
+            *(_encodable_text(text, console) for text in texts),
+        )
     return table
 
 
@@ -99,11 +102,12 @@ def _notes(results: Results, left_out: tuple[Column, ...], several: bool) -> lis
 
 
 def _shortened(label: str, width: int) -> str:
-    return label if len(label) <= width else f"{label[: width - 1]}."
+    return label if len(label) <= width else f"{label[: width - 1]}…"
 
 
 def _encodable(text: str, console: Console) -> str:
-    return text.translate(_PLAIN) if console.options.ascii_only else text
+    """The text as it is where the stream takes Unicode, else in ASCII: a table must not fail for an arrow."""
+    return text.translate(_PLAIN).encode("ascii", "replace").decode() if console.options.ascii_only else text
 
 
 def _encodable_text(text: Text, console: Console) -> Text:

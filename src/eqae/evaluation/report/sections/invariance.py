@@ -13,8 +13,9 @@ _HOW_TO_READ = (
     "The error is how far features move when the image is turned, as a share of their length. An exact group leaves "
     "rounding alone, about 1e-07, and does so untrained too: it is built in, not learnt. Angles off the pixel "
     "lattice change the image itself, by interpolation; the floor is what turning there and back costs, and an error "
-    "near the floor is as good as it gets. A constant would have no error at all: the ratio, movement over the mean "
-    "distance between different images, shows that it is none. Below 1, turned copies lie closer than strangers."
+    "of its size comes from the pixels, not from the network. A constant would have no error at all, so read the "
+    "ratio too: movement over the mean distance between different images. Below 1, turned copies lie closer than "
+    "strangers; a constant has no ratio."
 )
 _CAPTION = (
     "Lines: error of the trained models. Dotted: their interpolation floors. At quarter turns no pixel is "

@@ -1,0 +1,268 @@
+"""What a checkpoint keeps, and that loading gives it back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+import eqae.checkpoint
+from eqae.checkpoint import (
+    ModelSpec,
+    golden_features,
+    golden_images,
+    load_checkpoint,
+    read_manifest,
+    save_checkpoint,
+)
+from eqae.errors import CheckpointError, TrainingDiverged
+from eqae.groups import C1
+from eqae.heads import build_head
+from eqae.models import Autoencoder, build_model
+from eqae.registry import MODELS
+
+TINY = ModelSpec("eqae", {"group": "D4", "fields": [2, 3], "code": 4}, "gram", {}, (1, 9, 9), "digits", 0)
+SPECS = {
+    "eqae": TINY,
+    "c4 colour": replace(TINY, model_options={"group": "C4", "fields": [3], "code": 2}, image_shape=(3, 8, 8)),
+    "attention": replace(TINY, model_options=TINY.model_options | {"attention": 5}, head="attention"),
+    "banded": replace(TINY, head="gram", head_options={"band": 2}),
+    "cnn": replace(TINY, model="cnn", head="mean"),
+    "orbit_mean": replace(TINY, model="orbit_mean", model_options={"base": {"name": "cnn", "fields": [2], "code": 3}}),
+    "pca": replace(TINY, model="pca", model_options={"components": 6}, head="mean"),
+    "zernike": replace(TINY, model="zernike", model_options={}, head="mean"),
+}
+
+
+def trained(spec: ModelSpec) -> Autoencoder:
+    """A model whose weights and statistics are not those of a fresh one."""
+    generator = torch.Generator().manual_seed(1)
+    model = build_model(spec.model, spec.image_shape, spec.model_options)
+    for tensor in model.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.copy_(torch.rand(tensor.shape, generator=generator) * 0.4 + 0.3)
+    return model.eval()
+
+
+@pytest.fixture(params=SPECS)
+def spec(request: pytest.FixtureRequest) -> ModelSpec:
+    return SPECS[request.param]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    save_checkpoint(folder, trained(TINY), TINY)
+    return folder
+
+
+def test_a_loaded_model_gives_the_features_of_the_saved_one_to_the_last_bit(tmp_path: Path, spec: ModelSpec) -> None:
+    model = trained(spec)
+    head = build_head(spec.head, model, spec.head_options)
+    save_checkpoint(tmp_path / "run", model, spec)
+    loaded = load_checkpoint(tmp_path / "run")
+    images = torch.rand(5, *spec.image_shape)
+    with torch.no_grad():
+        assert torch.equal(loaded.head(loaded.model.encode(images)), head(model.encode(images)))
+        if model.has_decoder:
+            assert torch.equal(loaded.model(images).images, model(images).images)
+
+
+@pytest.mark.parametrize("saved_in", ["train", "eval"])
+def test_the_mode_in_which_a_model_is_saved_does_not_matter(tmp_path: Path, saved_in: str) -> None:
+    model = trained(TINY).train(saved_in == "train")
+    save_checkpoint(tmp_path / "run", model, TINY)
+    loaded = load_checkpoint(tmp_path / "run").model
+    assert model.training == (saved_in == "train")
+    assert all(
+        torch.equal(a, b) for a, b in zip(loaded.state_dict().values(), model.state_dict().values(), strict=True)
+    )
+
+
+def test_a_loaded_model_is_in_evaluation_mode_and_wants_no_gradients(tiny: Path) -> None:
+    loaded = load_checkpoint(tiny)
+    assert not any(module.training for module in [*loaded.model.modules(), loaded.head])
+    assert not any(parameter.requires_grad for parameter in loaded.model.parameters())
+    assert (loaded.spec, loaded.directory) == (TINY, tiny)
+
+
+def test_saving_and_loading_leave_the_random_state_alone(tmp_path: Path) -> None:
+    model = trained(TINY)
+    before = torch.get_rng_state()
+    save_checkpoint(tmp_path / "run", model, TINY)
+    load_checkpoint(tmp_path / "run")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_weights_are_contiguous_float32_whatever_the_model_was(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "run", trained(TINY).double().to(memory_format=torch.channels_last), TINY)
+    tensors = safetensors.torch.load((tmp_path / "run/model.safetensors").read_bytes())
+    assert {t.dtype for t in tensors.values()} == {torch.float32, torch.int64}
+    load_checkpoint(tmp_path / "run")
+
+
+def test_the_manifest_holds_the_facts(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("name: x\n")
+    model = trained(TINY)
+    save_checkpoint(tmp_path, model, TINY, extra_files=["config.yaml", "absent.txt"])
+    document = json.loads((tmp_path / "manifest.json").read_text())
+    assert document["format"] == 1
+    assert document["group"] == "D4"
+    assert document["parameters"] == sum(p.numel() for p in model.parameters())
+    assert set(document["files"]) == {"config.yaml", "model.safetensors"}
+    for name, facts in document["files"].items():
+        content = (tmp_path / name).read_bytes()
+        assert facts == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    assert {name: tuple(facts["shape"]) for name, facts in document["tensors"].items()} == {
+        name: tuple(tensor.shape) for name, tensor in model.state_dict().items()
+    }
+    assert set(document["versions"]) == {"eqae", "torch", "numpy", "safetensors", "python"}
+
+
+def test_golden_features_are_restored_as_the_same_float32_numbers(tiny: Path) -> None:
+    loaded = load_checkpoint(tiny)
+    stored = np.array(json.loads((tiny / "manifest.json").read_text())["golden"]).astype(np.float32)
+    assert np.array_equal(stored, golden_features(loaded.model, loaded.head).numpy())
+
+
+def test_golden_images_never_change() -> None:
+    # Written down once; a change would make every older checkpoint unreadable.
+    images = golden_images((1, 5, 5))
+    assert images.shape == (2, 1, 5, 5)
+    assert hashlib.sha256((images * 255).round().byte().numpy().tobytes()).hexdigest().startswith(GOLDEN_SHA256)
+    assert 60 < (golden_images((3, 32, 32)) * 255).std() < 85  # like uniform noise, whose deviation is 74
+
+
+GOLDEN_SHA256 = "95df7a96da46f341"
+
+
+def test_weights_that_are_not_finite_are_refused_and_the_older_checkpoint_stays(tmp_path: Path) -> None:
+    model = trained(TINY)
+    save_checkpoint(tmp_path / "run", model, TINY)
+    name = next(name for name in model.state_dict() if name.endswith("running_var"))
+    model.state_dict()[name][1] = float("nan")
+    with pytest.raises(TrainingDiverged, match=name):
+        save_checkpoint(tmp_path / "run", model, TINY)
+    load_checkpoint(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        replace(TINY, model_options=TINY.model_options | {"code": 5}),
+        replace(TINY, model_options=TINY.model_options | {"group": "D2"}),
+        replace(TINY, model="pca", model_options={}),
+        replace(TINY, model="no such model"),
+        replace(TINY, head="attention"),
+        replace(TINY, dataset="../data"),
+    ],
+    ids=lambda spec: f"{spec.model} {spec.head} {spec.dataset}",
+)
+def test_a_specification_of_another_model_is_refused_before_anything_is_written(
+    tmp_path: Path, wrong: ModelSpec
+) -> None:
+    with pytest.raises(CheckpointError):
+        save_checkpoint(tmp_path / "run", trained(TINY), wrong)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_group_of_the_same_order_is_not_mistaken_for_the_models_own(tmp_path: Path) -> None:
+    c4 = replace(TINY, model_options=TINY.model_options | {"group": "C4"})
+    d2 = replace(TINY, model_options=TINY.model_options | {"group": "D2"})
+    with pytest.raises(CheckpointError, match="group"):
+        save_checkpoint(tmp_path / "run", trained(d2), c4)
+
+
+def test_the_manifest_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_checkpoint(tmp_path, trained(TINY), TINY)
+    (tmp_path / "config.yaml").write_text("name: x\n")
+    written: list[str] = []
+
+    def interrupted(path: Path, data: bytes | str) -> None:
+        written.append(path.name)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(eqae.checkpoint, "write_atomically", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(tmp_path, trained(TINY), TINY)
+    assert written == ["model.safetensors"]
+    with pytest.raises(CheckpointError, match="training has not finished"):
+        load_checkpoint(tmp_path)
+
+
+def test_reduced_matrix_precision_around_it_does_not_make_a_checkpoint_unreadable(tmp_path: Path) -> None:
+    wide = replace(SPECS["pca"], image_shape=(1, 20, 20))
+    save_checkpoint(tmp_path / "run", trained(wide), wide)
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        with torch.autocast("cpu", torch.bfloat16):
+            load_checkpoint(tmp_path / "run")
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+class ReadsValues(Autoencoder):
+    """A user's own model that looks at numbers while it is built, which a model without memory has none of."""
+
+    def __init__(self, image_shape: tuple[int, int, int]) -> None:
+        super().__init__(C1, int(torch.ones(3).sum()), image_shape)
+        self.layer = nn.Linear(image_shape[1] * image_shape[2], self.channels)
+
+    def encode(self, images: Tensor) -> Tensor:
+        encoded: Tensor = self.layer(images.flatten(1)).unsqueeze(1)
+        return encoded
+
+
+def build_reads_values(*, image_shape: tuple[int, int, int]) -> ReadsValues:
+    return ReadsValues(image_shape)
+
+
+@pytest.fixture
+def own_model() -> Iterator[ModelSpec]:
+    MODELS.add("reads_values", build_reads_values)
+    yield replace(TINY, model="reads_values", model_options={}, head="mean")
+    del MODELS._targets["reads_values"]
+
+
+def test_a_users_own_model_is_saved_and_loaded(tmp_path: Path, own_model: ModelSpec) -> None:
+    save_checkpoint(tmp_path, trained(own_model), own_model)
+    assert load_checkpoint(tmp_path).model.channels == 3
+
+
+def test_a_users_own_model_that_is_not_registered_is_named(tmp_path: Path, own_model: ModelSpec) -> None:
+    save_checkpoint(tmp_path, trained(own_model), own_model)
+    target = MODELS._targets.pop("reads_values")
+    with pytest.raises(CheckpointError, match="reads_values"):
+        load_checkpoint(tmp_path)
+    MODELS._targets["reads_values"] = target
+
+
+def test_reading_the_manifest_alone_needs_no_weights(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_bytes((tiny / "manifest.json").read_bytes())
+    assert read_manifest(tmp_path).spec == TINY
+
+
+BLOCKED = """
+import sys
+for name in ("escnn", "pytorch_lightning", "lightning", "wandb", "matplotlib", "sklearn", "torchvision", "mahotas"):
+    sys.modules[name] = None
+from eqae.checkpoint import load_checkpoint
+print(load_checkpoint(sys.argv[1]).model.group.name)
+"""
+
+
+def test_loading_needs_neither_escnn_nor_what_only_training_uses(tiny: Path) -> None:
+    run = subprocess.run([sys.executable, "-c", BLOCKED, str(tiny)], capture_output=True, text=True, check=False)
+    assert (run.stdout, run.stderr) == ("D4\n", "")
