@@ -1,9 +1,9 @@
 """Checkpoints that are shared: safetensors weights, a manifest of hashes, and golden features that prove the rest.
 
 Nothing in a file is executed. Loading verifies, in this order: the manifest's shape, the hash of every file in it,
-names against the closed registries, the shapes of the tensors against a model that is built without memory, and at
-last the features of fixed golden images, which catch what hashes cannot: a checkpoint that loads well and computes
-something else.
+names against the closed registries, the tensors' shapes against the model that the manifest describes, built within
+a memory budget, and at last the features of fixed golden images, which catch what hashes cannot: a checkpoint that
+loads well and computes something else.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from eqae.errors import CheckpointError, EqaeError, Problem, TrainingDiverged
 from eqae.files import write_atomically
 from eqae.heads import Head, build_head
 from eqae.manifest import ALTERED, MANIFEST, WEIGHTS, Manifest, ModelSpec, TensorFacts
+from eqae.memory_budget import MemoryBudget
 from eqae.models import Autoencoder, build_model
 from eqae.precision import full_precision
 from eqae.verification import check_manifest, file_facts, read_manifest, verified_weights
@@ -32,6 +33,8 @@ __all__ = ["Checkpoint", "ModelSpec", "load_checkpoint", "read_manifest", "save_
 GOLDEN_IMAGES = 2
 GOLDEN_TOLERANCE = 1e-5
 """Relative to the norm of an image's features; kernels of other machines round differently by about 1e-6."""
+BUDGET_FACTOR, BUDGET_FREE = 64, 2**25
+"""Numbers that building may allocate: per stored one (a matched ``cnn`` tries several sizes), and in any case."""
 LIBRARIES = ("eqae", "torch", "numpy", "safetensors")
 
 T = TypeVar("T")
@@ -140,27 +143,19 @@ def golden_features(model: Autoencoder, head: Head) -> Tensor:
 def _rebuild(spec: ModelSpec, tensors: Mapping[str, Tensor], where: str) -> tuple[Autoencoder, Head]:
     """Model and head of ``spec`` with the given weights, in evaluation mode on the CPU.
 
-    The model is first built without memory, so that sizes which the weights do not bear out are refused before
-    anything is allocated.
+    Settings that the weights do not bear out are refused before memory is allocated for them.
     """
-    _compare(_facts(tensors), _guarded(where, lambda: _facts(_skeleton(spec).state_dict())), where)
-    model = _guarded(where, lambda: _build(spec, "cpu"))
+    stored = sum(tensor.numel() for tensor in tensors.values())
+    model = _guarded(where, lambda: _build(spec, BUDGET_FACTOR * stored + BUDGET_FREE))
+    _compare(_facts(tensors), _facts(model.state_dict()), where)
     model.load_state_dict(tensors, strict=True)
     model.eval().requires_grad_(False)
     with torch.device("cpu"):
         return model, _guarded(where, lambda: build_head(spec.head, model, spec.head_options))
 
 
-def _skeleton(spec: ModelSpec) -> Autoencoder:
-    """The model without memory, or with where a user's own model reads values while it is built."""
-    try:
-        return _build(spec, "meta")
-    except (NotImplementedError, RuntimeError, TypeError):
-        return _build(spec, "cpu")
-
-
-def _build(spec: ModelSpec, device: str) -> Autoencoder:
-    with torch.device(device), torch.random.fork_rng(devices=[]):
+def _build(spec: ModelSpec, budget: int) -> Autoencoder:
+    with torch.device("cpu"), torch.random.fork_rng(devices=[]), MemoryBudget(budget):
         return build_model(spec.model, spec.image_shape, spec.model_options).float()
 
 

@@ -33,7 +33,8 @@ MAX_BYTES = 8_000_000
 MAX_NUMBER = 2**20
 MAX_DEPTH = 4
 MAX_ITEMS = 256
-MAX_SIDE = 4096
+MAX_SIDE = 2048
+"""A kernel that covers more than half of this needs index tables of half a gigabyte."""
 ALTERED = "the file was altered or damaged: copy the run directory again, or train it again"
 
 
@@ -168,7 +169,7 @@ def _problems(path: str | Path, error: ValidationError) -> list[Problem]:
 
 def _problem(path: str | Path, kind: str, place: tuple[int | str, ...], value: Any, message: str) -> Problem:
     where = ", ".join(filter(None, [str(path), ".".join(str(part)[:60] for part in place)]))
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):  # of a model, of a dataclass
         plugins = "checkpoints never name code; put plugins into the config that you pass to a command"
         return Problem(where, "unknown key", "", plugins if place[-1] == "plugins" else ALTERED)
     if kind == "missing":

@@ -92,6 +92,14 @@ class Registry:
         module, attribute = target.split(":")
         return module, attribute
 
+    def check(self, name: str, options: Mapping[str, Any], where: str, provided: set[str]) -> None:
+        """Check ``options`` as :meth:`build` would, without calling anything.
+
+        Raises:
+            ConfigError: as :meth:`build`.
+        """
+        check_options(self.get(name, where), options, where, provided)
+
     def build(self, name: str, options: Mapping[str, Any], where: str, **context: Any) -> Any:
         """Call what ``name`` stands for with ``context`` and the checked ``options``.
 

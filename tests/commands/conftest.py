@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-CONFIGS = Path(__file__).parent.parent.parent / "configs"
-
-Arguments = Callable[..., list[str]]
+from command_line import Arguments, tiny_arguments
 
 
 @pytest.fixture(scope="session")
@@ -32,12 +28,4 @@ def tiny_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tiny(tiny_npz: Path, tmp_path: Path) -> Arguments:
     """Command-line arguments that train a shipped config on the tiny data into ``tmp_path``."""
-
-    def arguments(config: str, *more: str) -> list[str]:
-        return [
-            "--config", str(CONFIGS / config), f"data={{name: npz, path: {tiny_npz}}}", f"output={tmp_path}",
-            "training.epochs=2", "training.batch_size=32", "evaluation.orbit_images=12", "tracking.wandb=disabled",
-            *more,
-        ]  # fmt: skip
-
-    return arguments
+    return lambda config, *more: tiny_arguments(config, tiny_npz, tmp_path, *more)

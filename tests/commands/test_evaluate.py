@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from command_line import tiny_arguments
 
 from eqae.commands.evaluate import main
 from eqae.commands.train import main as train
 
-from .conftest import Arguments
+
+@pytest.fixture(scope="module")
+def trained(tiny_npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two trained runs, ``eqae_p4m`` and ``cnn``."""
+    folder = tmp_path_factory.mktemp("runs")
+    assert train(tiny_arguments("eqae_p4m.yaml", tiny_npz, folder, "baselines={}", "heads=[]")) == 0
+    assert train(tiny_arguments("cnn.yaml", tiny_npz, folder)) == 0
+    return folder
 
 
 @pytest.fixture
-def runs(tiny: Arguments, tmp_path: Path) -> Path:
-    """Two trained runs, ``eqae_p4m`` and ``cnn``."""
-    assert train(tiny("eqae_p4m.yaml", "baselines={}", "heads=[]", "training.epochs=1")) == 0
-    assert train(tiny("cnn.yaml", "training.epochs=1")) == 0
-    return tmp_path
+def runs(trained: Path, tmp_path: Path) -> Path:
+    """A copy of them that a test may write into."""
+    return Path(shutil.copytree(trained, tmp_path / "runs"))
 
 
 def rows(out: Path) -> list[dict[str, object]]:
@@ -68,7 +75,7 @@ def test_a_model_that_cannot_be_judged_is_named(
     words: list[str], message: str, runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = runs / "out"
-    assert main([*(word.format(runs=runs) for word in words), "--out", str(out)]) == 2
+    assert main([*(word.replace("{runs}", str(runs)) for word in words), "--out", str(out)]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error

@@ -55,6 +55,15 @@ def test_the_interval_of_a_clustering_metric_brackets_it(name: str, right: float
     assert (high - low < 1e-6) == (right == 1.0)
 
 
+def test_the_bias_of_resampling_does_not_shift_the_interval() -> None:
+    clusters, labels = np.random.default_rng(0).integers(5, size=(2, 100))  # no agreement, but chance finds some
+    value = METRICS["nmi"](clusters, labels)
+    low, high = bootstrap_agreement(METRICS["nmi"], clusters, labels, seed=0)
+    assert low is not None
+    assert high is not None
+    assert (low + high) / 2 == pytest.approx(value, abs=0.2 * (high - low))
+
+
 def test_the_interval_of_accuracy_is_that_of_a_share() -> None:
     labels = np.arange(3_000) % 3
     clusters = np.where(np.random.default_rng(0).random(3_000) < 0.7, labels, (labels + 1) % 3)

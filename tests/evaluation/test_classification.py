@@ -14,6 +14,7 @@ from eqae.evaluation.classification import evaluate_classification
 from eqae.evaluation.evidence import Evidence, Features, Score
 from eqae.evaluation.few_labels import draw_per_class
 from eqae.evaluation.label_metrics import accuracy, confusion
+from eqae.evaluation.probes import fit_linear_probe
 
 MakeEvidence = Callable[..., Evidence]
 
@@ -151,9 +152,9 @@ def test_more_labels_help(make_evidence: MakeEvidence) -> None:
 
 def test_the_few_labelled_images_are_distinct_and_equally_many_a_class() -> None:
     labels = np.random.default_rng(0).integers(4, size=200)
-    chosen = draw_per_class(labels, 7, np.random.default_rng(1))
-    assert len(set(chosen)) == 28
-    assert np.bincount(labels[chosen]).tolist() == [7] * 4
+    chosen = draw_per_class(labels, 30, np.random.default_rng(1))
+    assert len(set(chosen)) == 120
+    assert np.bincount(labels[chosen]).tolist() == [30] * 4
 
 
 def test_rare_classes_and_classes_seen_only_in_one_split_are_no_obstacle(make_evidence: MakeEvidence) -> None:
@@ -177,3 +178,13 @@ def test_a_repeated_training_set_is_as_good_as_one(make_evidence: MakeEvidence) 
 def test_many_classes_with_one_label_each_are_no_obstacle(make_evidence: MakeEvidence) -> None:
     evidence = make_evidence(classes=30, separation=30, width=10)
     assert scores(evidence)["linear_probe_accuracy_1", ""].value > 0.9
+
+
+def test_the_probe_of_few_images_is_the_one_scikit_learn_finds_among_all_features() -> None:
+    rng = np.random.default_rng(3)
+    features, labels = rng.normal(size=(40, 150)).astype(np.float32), np.arange(40) % 4
+    reduced = fit_linear_probe(features, labels, seed=0)
+    direct = LogisticRegression(C=1.0, max_iter=2000, tol=1e-8).fit(features, labels)
+    unseen = rng.normal(size=(500, 150)).astype(np.float32)
+    assert (reduced.predict(unseen) == direct.predict(unseen)).mean() > 0.99
+    np.testing.assert_allclose(reduced.coef_, direct.coef_, atol=2e-3)

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("models", nargs="+", metavar="MODEL", help="run directories or names, see below")
     parser.add_argument("--config", type=Path, metavar="FILE", help="data, heads, evaluators and evaluation sections")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: evaluations/<date and time>")
-    known = parser.parse_args(arguments)
+    known = parser.parse_intermixed_args(arguments)
     models = [argument for argument in known.models if "=" not in argument]
     overrides = [argument for argument in known.models if "=" in argument]
     return guarded(lambda: evaluate(models, known.config, known.out, overrides))
@@ -71,9 +71,11 @@ def evaluate(
     directory.check_free()
     config = _config(models, config_path, overrides)
     from eqae.commands.contenders import gather  # torch is imported only for a command line that stands
+    from eqae.commands.jobs import check_evaluators
     from eqae.commands.judging import judge_and_report
     from eqae.data import load_dataset
 
+    check_evaluators(config)
     contenders_of = gather(models, config)
     dataset = load_dataset(config.data.name, config.data.root, config.data.options)
     contenders = contenders_of(dataset)

@@ -17,7 +17,7 @@ from eqae.groups import D4
 from eqae.heads import Head, build_head
 from eqae.models import Autoencoder, build_model
 from eqae.models.orbit_mean import OrbitMean
-from eqae.registry import OBJECTIVES
+from eqae.registry import EVALUATORS, OBJECTIVES
 from eqae.runs import RunDirectory
 from eqae.training.augment import Augment
 from eqae.training.fit import Recipe, seed_everything
@@ -70,6 +70,16 @@ def baseline_jobs(config: Config, dataset: Dataset, run: RunDirectory) -> list[J
         else:
             jobs[label] = _job(_alone(config, label, baseline), f"baselines.{label}.", dataset, directory)
     return list(jobs.values())
+
+
+def check_evaluators(config: Config) -> None:
+    """Check the options of every evaluator now, not after the training.
+
+    Raises:
+        ConfigError: an unknown or ill-typed option.
+    """
+    for name, options in config.evaluators.items():
+        EVALUATORS.check(name, options, f"evaluators.{name}", {"evidence"})
 
 
 def check_trainable(job: Job) -> None:

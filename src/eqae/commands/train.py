@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="a YAML file; see configs/")
     parser.add_argument("--resume", action="store_true", help="continue an interrupted run of the same name")
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="settings that go before the file's")
-    known = parser.parse_args(arguments)
+    known = parser.parse_intermixed_args(arguments)
     return guarded(lambda: train(known.config, known.overrides, resume=known.resume))
 
 

@@ -162,6 +162,8 @@ class ImageDataModule(pl.LightningDataModule):
             self.sampler.rank, self.sampler.world_size = self.trainer.global_rank, self.trainer.world_size
             device = self.trainer.strategy.root_device
             self._pin = device.type == "cuda" and not self.preload(device)
+            if len(self.validation_places) == 0:
+                self.trainer.limit_val_batches = 0  # an empty list of loaders alone is met with a warning
 
     def preload(self, device: torch.device) -> bool:
         """Keep the images on a CUDA ``device``, if they fit into half of its free memory; whether they are there now.

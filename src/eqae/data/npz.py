@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -72,9 +73,13 @@ def read_arrays(path: Path, required: Sequence[str]) -> dict[str, NDArray[Any]]:
     if not path.is_file():
         raise DataError(str(path), "no such file", "an .npz file", "correct the path; relative ones start at data.root")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here, because numpy leaves the file open when it is not an archive.
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, NpzFile):
+                raise ValueError("a single array without a name")
             arrays = dict(archive)
-    except (ValueError, OSError, EOFError, AttributeError, TypeError, zlib.error, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise DataError(
             str(path), f"cannot be read ({error})", "an .npz file of plain arrays", "write it with numpy.savez"
         ) from None

@@ -27,8 +27,19 @@ FitProbe = Callable[[FloatArray, IntArray, int], Probe]
 
 
 def fit_linear_probe(features: FloatArray, labels: IntArray, seed: int) -> Probe:
-    """Multinomial logistic regression, C = 1, at most 400 L-BFGS steps; the seed is not used."""
-    return _fit(LogisticRegression(C=1.0, max_iter=400), features, labels)
+    """Multinomial logistic regression, C = 1, at most 400 L-BFGS steps; the seed is not used.
+
+    With fewer images than features the penalised optimum lies in the span of the images (representer theorem), so it
+    is looked for there: the same probe, in a problem of N instead of D dimensions.
+    """
+    classifier = LogisticRegression(C=1.0, max_iter=400)
+    if len(features) >= features.shape[1]:
+        return _fit(classifier, features, labels)
+    _, _, span = np.linalg.svd(features, full_matrices=False)
+    _fit(classifier, features @ span.T, labels)
+    classifier.coef_ = classifier.coef_ @ span
+    classifier.n_features_in_ = features.shape[1]
+    return classifier
 
 
 def fit_mlp_probe(features: FloatArray, labels: IntArray, seed: int) -> Probe:

@@ -25,7 +25,7 @@ class PrincipalComponents(Autoencoder):
         if components > pixels:
             raise ConfigError("model.components", f"{components}", f"at most {pixels}, the number of pixels")
         self.register_buffer("mean", torch.zeros(pixels))
-        self.register_buffer("axes", torch.eye(pixels)[:components].contiguous())
+        self.register_buffer("axes", torch.eye(components, pixels))
 
     def encode(self, images: Tensor) -> Tensor:
         """``(B, C, H, W)`` to ``(B, 1, m)``."""

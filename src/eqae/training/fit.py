@@ -119,6 +119,7 @@ def fit(
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )
+        model.train()
         trainer.fit(module, data, ckpt_path=resume_file, weights_only=True if resume_file else None)
     model.eval().cpu()
 
