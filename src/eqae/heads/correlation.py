@@ -27,16 +27,13 @@ class CorrelationHead(Head):
     kept: Tensor
 
     def __init__(self, group: Group, channels: int, *, band: Band | None = None) -> None:
-        kept = [
-            (h, i, j)
-            for i in range(channels)
-            for j in range(i, channels if band is None else min(i + band, channels))
-            for h in range(group.order)
-            if i != j or h <= group.inverses[h]
-        ]
-        super().__init__(group, channels, len(kept))
-        self._kept = kept
-        flat = torch.tensor([(h * channels + i) * channels + j for h, i, j in kept])
+        i, j = torch.triu_indices(channels, channels)
+        if band is not None:
+            i, j = i[j - i < band], j[j - i < band]
+        h, inverses = torch.arange(group.order), torch.tensor(group.inverses)
+        once = (i != j)[:, None] | (h <= inverses)[None]
+        flat = ((h * channels + i[:, None]) * channels + j[:, None])[once]
+        super().__init__(group, channels, len(flat))
         self.register_buffer("cayley", torch.tensor(group.cayley).T.flatten(), persistent=False)
         self.register_buffer("kept", flat, persistent=False)
 
@@ -49,4 +46,6 @@ class CorrelationHead(Head):
 
     def feature_names(self) -> list[str]:
         """``correlation_i_j_h`` for columns i and j and the group element with index h."""
-        return [f"correlation_{i}_{j}_{h}" for h, i, j in self._kept]
+        pairs, j = self.kept // self.channels, self.kept % self.channels
+        h, i = pairs // self.channels, pairs % self.channels
+        return [f"correlation_{i}_{j}_{h}" for h, i, j in zip(h.tolist(), i.tolist(), j.tolist(), strict=True)]
