@@ -120,7 +120,7 @@ class Baseline(Section):
 class Evaluation(Section):
     """How much is measured."""
 
-    orbit_images: Positive = Field(512, description="test images whose whole orbit is encoded")
+    orbit_images: Positive = Field(256, description="test images whose whole orbit is encoded")
     batch_size: Positive = Field(256, description="images a forward pass")
 
 
