@@ -7,7 +7,8 @@ Three networks of the same channels, kernels, strides and maps, in one process:
 * ``eqae``: the package's own layers, the registered ``eqae`` model;
 * ``plain``: ``nn.Conv2d``, ``nn.BatchNorm2d`` and ``nn.ConvTranspose2d`` of the same shapes, with no symmetry;
 * ``escnn``: ``R2Conv``, ``InnerBatchNorm`` and ``R2ConvTransposed``. It differs from ours in its band-limited basis
-  (fewer weights: 48 of 72 a pair of fields at kernel 3, 40 of 128 at kernel 4) and in nothing else.
+  (fewer weights: 48 of 72 a pair of fields at kernel 3, 40 of 128 at kernel 4) and in nothing else. Compiled, its
+  norms break the graph and its layers exhaust torch's recompilation limit, so part of it runs as without.
 
 A step is zero_grad, forward, mean squared error, backward and AdamW. The networks take turns within every round, so
 that a busy machine slows all of them alike; the ratio is the median over rounds of the two times of one round.
@@ -54,6 +55,7 @@ class EqaeNetwork(nn.Module):
         self.model = build_model("eqae", (1, SIDE, SIDE), options)
 
     def forward(self, images: Tensor) -> Tensor:
+        """``(B, 1, H, W)`` to the same shape."""
         reconstructed: Tensor = self.model(images).images
         return reconstructed
 
@@ -123,6 +125,7 @@ class EscnnNetwork(nn.Module):
         return [self._layer(kind, before, after, window), self.enn.InnerBatchNorm(after), self.enn.ReLU(after)]
 
     def forward(self, images: Tensor) -> Tensor:
+        """``(B, 1, H, W)`` to the same shape."""
         fields = self.enn.GeometricTensor(images, self.image)
         for layer in self.layers:
             fields = layer(fields)

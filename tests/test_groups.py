@@ -37,7 +37,7 @@ any_group = st.builds(Group, st.integers(1, 16), st.booleans())
 @given(any_group)
 def test_products_form_a_group(group: Group) -> None:
     n, table = group.order, group.cayley
-    assert [list(row) for row in table][0] == list(range(n))
+    assert list(table[0]) == list(range(n))
     assert [row[0] for row in table] == list(range(n))
     for row in (*table, *zip(*table, strict=True)):
         assert sorted(row) == list(range(n))
@@ -117,7 +117,7 @@ def test_rows_in_the_papers_order_move_as_its_figure_shows() -> None:
     assert destinations(TO_OURS[4]) == [8, 7, 6, 5, 4, 3, 2, 1]
 
 
-@pytest.mark.parametrize("alias, name", sorted(GROUPS.aliases().items()))
+@pytest.mark.parametrize(("alias", "name"), sorted(GROUPS.aliases().items()))
 def test_plane_group_aliases_give_the_point_group(alias: str, name: str) -> None:
     assert get_group(alias) is get_group(name) is get_group(alias.upper())
     assert get_group(alias).name == name

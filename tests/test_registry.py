@@ -27,7 +27,7 @@ def cakes() -> Registry:
 
 
 @pytest.mark.parametrize(
-    "registry, name",
+    ("registry", "name"),
     [(registry, name) for registry in ALL for name in registry],
     ids=lambda value: value.kind if isinstance(value, Registry) else value,
 )

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from eqae.groups import D4, Group, get_group
 from eqae.models.attention import AttentionBottleneck, EquivariantAttention
+from eqae.models.base import Reconstruction
 from eqae.objectives.attention_entropy import attention_entropy
 from eqae.registry import GROUPS
-from eqae.models.base import Reconstruction
 from eqae.testing import act_on_rows, assert_equivariant, assert_invariant, randomize
 
 LATTICE = [get_group(name) for name in GROUPS.names()]

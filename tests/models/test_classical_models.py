@@ -75,7 +75,7 @@ def zernike_by_definition(image: np.ndarray, radius: float, degree: int) -> list
     return moduli
 
 
-@pytest.mark.parametrize("degree, count", [(1, 2), (4, 9), (12, 49)])
+@pytest.mark.parametrize(("degree", "count"), [(1, 2), (4, 9), (12, 49)])
 def test_zernike_moduli_follow_their_definition(degree: int, count: int) -> None:
     images = digits(3).double()
     moments = build_model("zernike", (1, 16, 16), {"degree": degree}).encode(images)

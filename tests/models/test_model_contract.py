@@ -136,7 +136,7 @@ def test_a_training_step_lowers_the_loss() -> None:
 
 
 @pytest.mark.parametrize(
-    "shape, options, message",
+    ("shape", "options", "message"),
     [
         ((1, 20, 24), {}, "20x24"),
         ((1, 8, 8), {"fields": [2, 2, 2]}, "at least 9x9"),
@@ -178,7 +178,7 @@ class Forgetful(Autoencoder):
 
 
 @pytest.mark.parametrize(
-    "fault, complaint",
+    ("fault", "complaint"),
     [("rows", "turn 90°"), ("direction", "turn 90°"), ("shape", "not \\(B"), ("batch", "batch"), ("decoder", "flip")],
 )
 def test_the_contract_refuses_a_model_that_breaks_it(fault: str, complaint: str) -> None:

@@ -59,7 +59,7 @@ def test_a_base_without_a_decoder_gives_a_model_without_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "base, message",
+    ("base", "message"),
     [
         ({"fields": [2]}, r"model\.base"),
         ({"name": "cnnn"}, r"model\.base.*did you mean 'cnn'"),

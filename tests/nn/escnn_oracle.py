@@ -15,7 +15,6 @@ from eqae.groups import Group
 from eqae.nn import Window
 from eqae.nn.escnn import import_escnn
 
-
 needs_escnn = pytest.mark.skipif(find_spec("escnn") is None, reason="escnn, an optional dependency, is not installed")
 
 

@@ -14,7 +14,7 @@ import torch
 from layer_cases import CASES, LayerCase
 from torch import Tensor, nn
 
-from eqae.groups import D4
+from eqae.groups import C1, C4, D4, Group
 from eqae.models import build_model
 from eqae.nn import FieldBatchNorm, Window
 from eqae.testing import randomize
@@ -233,3 +233,27 @@ def test_norm_statistics_are_those_of_whole_fields() -> None:
     torch.testing.assert_close(norm.running_mean, 0.1 * mean)
     torch.testing.assert_close(norm.running_var, 0.9 + 0.1 * fields.var(1))
     assert norm.num_batches_tracked == 1
+
+
+@pytest.mark.parametrize("group", [C1, C4, D4], ids=lambda group: group.name)
+def test_the_two_ways_of_normalising_agree_in_values_gradients_and_statistics(group: Group) -> None:
+    x = 3 + 2 * torch.randn(4, 3 * group.order, 5, 5, dtype=torch.float64)
+    results = []
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        norm = randomize(FieldBatchNorm(3, group.order).double())
+        leaf = x.clone(memory_format=memory_format).requires_grad_()
+        y = norm(leaf)
+        y.pow(3).sum().backward()
+        results.append([y, leaf.grad, norm.weight.grad, norm.bias.grad, *norm.buffers()])
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_normalising_bf16_keeps_statistics_in_float32_in_either_way() -> None:
+    x = (100 + torch.randn(8, 24, 9, 9)).bfloat16()
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        norm = FieldBatchNorm(3, 8)
+        y = norm(x.to(memory_format=memory_format))
+        assert y.dtype == torch.bfloat16
+        assert norm.running_mean.dtype == torch.float32
+        torch.testing.assert_close(norm.running_mean, 0.1 * x.float().unflatten(1, (3, 8)).mean((0, 2, 3, 4)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import product
 from typing import Annotated, Literal
 
 import torch
@@ -29,31 +30,39 @@ def build_cnn(
         fields: fields of the model to match.
         code: m of the model to match.
         equal: ``channels`` multiplies every width by |G| (equal cost, |G| times the parameters); ``parameters``
-            scales all widths by the common factor whose parameter count comes nearest (about 1/|G| of the cost).
+            scales all widths by one factor, rounded so that the parameter count comes nearest (about 1/|G| of the
+            cost).
     """
     matched, widths = get_group(group), (*fields, code)
-    factor = matched.order if equal == "channels" else _equal_parameters_factor(matched, image_shape, widths)
-    *scaled, scaled_code = _scale(widths, factor)
+    if equal == "channels":
+        *scaled, scaled_code = _scale(widths, matched.order)
+    else:
+        *scaled, scaled_code = _equal_parameters(matched, image_shape, widths)
     return EquivariantAutoencoder(C1, image_shape, scaled, scaled_code)
 
 
 @cache
-def _equal_parameters_factor(group: Group, image_shape: tuple[int, int, int], widths: tuple[int, ...]) -> float:
+def _equal_parameters(group: Group, image_shape: tuple[int, int, int], widths: tuple[int, ...]) -> tuple[int, ...]:
     target = _parameters(group, image_shape, widths)
+
+    def excess(scaled: tuple[int, ...]) -> int:
+        return _parameters(C1, image_shape, scaled) - target
+
     # Parameters grow monotonically with the factor, between 1 (too few) and |G| (too many): bisect in 1/32 steps.
     low, high = 32, 32 * group.order
     while high - low > 1:
         middle = (low + high) // 2
-        if _parameters(C1, image_shape, _scale(widths, middle / 32)) <= target:
+        if excess(_scale(widths, middle / 32)) <= 0:
             low = middle
         else:
             high = middle
-    nearest = min((low, high), key=lambda f: abs(_parameters(C1, image_shape, _scale(widths, f / 32)) - target))
-    return nearest / 32
+    # Equal widths round up together, which can be 3 % at once; each width may take either neighbour of the factor.
+    neighbours = zip(_scale(widths, low / 32), _scale(widths, high / 32), strict=True)
+    return min(product(*(sorted({*pair}) for pair in neighbours)), key=lambda scaled: abs(excess(scaled)))
 
 
-def _scale(widths: Sequence[int], factor: float) -> list[int]:
-    return [max(1, round(width * factor)) for width in widths]
+def _scale(widths: Sequence[int], factor: float) -> tuple[int, ...]:
+    return tuple(max(1, round(width * factor)) for width in widths)
 
 
 def _parameters(group: Group, image_shape: tuple[int, int, int], widths: Sequence[int]) -> int:
