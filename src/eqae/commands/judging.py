@@ -46,7 +46,7 @@ def judge_and_report(
     title: str,
     facts: Mapping[str, str],
 ) -> Results:
-    """Judge every contender, write ``results.json``, ``results.csv`` and ``report.html`` into ``out``, print the table."""
+    """Judge every contender; write ``results.json``, ``results.csv`` and ``report.html``; print the table."""
     device = pick_device(config.training.accelerator)
     with _display(console) as display:
         task = display.add_task("judging", total=None, note="")
@@ -81,7 +81,7 @@ def dataset_facts(dataset: Dataset) -> dict[str, str]:
     channels, height, width = dataset.train.shape
     return {
         "dataset": dataset.name,
-        "images": f"{len(dataset.train):,} training, {len(dataset.test):,} test, {height}x{width}, {channels} channel(s)",
+        "images": f"{len(dataset.train):,} training, {len(dataset.test):,} test; {height}x{width}x{channels}",
         "classes": f"{len(dataset.class_names)}" if dataset.class_names else "unlabelled",
     }
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Literal, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from rich.console import Console
 
 from eqae.config import Choice, Config
@@ -44,22 +44,32 @@ def key_help() -> str:
 
 def _section_lines(section: type[BaseModel], prefix: str) -> Iterator[str]:
     for key, field in section.model_fields.items():
-        kind = field.annotation
+        kind, name = field.annotation, f"{prefix}{key}"
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _section_lines(kind, f"{prefix}{key}.")
+            yield from _section_lines(kind, f"{name}.")
             if issubclass(kind, Choice):
-                yield f"  {prefix}{key + '.…':28} options of the chosen {key}, listed below"
-        else:
-            name = f"{prefix}{key}{'.<label>' if kind is not None and _holds_sections(kind) else ''}"
-            default = "" if field.default in ({}, ()) or len(str(field.default)) > 40 else f" [{field.default}]"
-            yield f"  {name:28} {field.description or ''}{default}"
-            for inner in get_args(kind):
-                if isinstance(inner, type) and issubclass(inner, BaseModel) and not issubclass(inner, Choice):
-                    yield from _section_lines(inner, f"{name}.")
+                yield _line(f"{name}.…", f"options of the chosen {key}, listed below")
+            continue
+        inner = [part for part in get_args(kind) if isinstance(part, type) and issubclass(part, BaseModel)]
+        labelled = get_origin(kind) is dict and bool(inner)
+        yield _line(name, _meaning(field))
+        for part in inner:
+            if labelled:
+                yield from _section_lines(part, f"{name}.<label>.")
 
 
-def _holds_sections(kind: Any) -> bool:
-    return any(isinstance(inner, type) and issubclass(inner, BaseModel) for inner in get_args(kind)[1:])
+def _line(name: str, meaning: str) -> str:
+    return f"  {name:43} {meaning}"
+
+
+def _meaning(field: FieldInfo) -> str:
+    choices = " | ".join(str(word) for word in get_args(field.annotation)) if _is_literal(field) else ""
+    default = "" if field.default in ({}, (), None) or len(str(field.default)) > 40 else f" [{field.default}]"
+    return f"{field.description or ''}{f': {choices}' if choices else ''}{default}"
+
+
+def _is_literal(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is Literal
 
 
 def _options(registry: Registry, name: str) -> list[str]:
@@ -68,15 +78,11 @@ def _options(registry: Registry, name: str) -> list[str]:
     if target is None:
         return []
     module, attribute = target
-    spec = find_spec(module)
-    if spec is None or spec.origin is None:
-        return []
-    definition = next(
-        (node for node in ast.parse(Path(spec.origin).read_text()).body if getattr(node, "name", None) == attribute),
-        None,
-    )
+    source = Path(__file__).parents[2].joinpath(*module.split(".")).with_suffix(".py")
+    body = ast.parse(source.read_text(encoding="utf-8")).body
+    definition = _named(body, attribute)
     if isinstance(definition, ast.ClassDef):
-        definition = next((node for node in definition.body if getattr(node, "name", None) == "__init__"), None)
+        definition = _named(definition.body, "__init__")
     if not isinstance(definition, ast.FunctionDef):
         return []
     arguments = zip(definition.args.kwonlyargs, definition.args.kw_defaults, strict=True)
@@ -85,3 +91,7 @@ def _options(registry: Registry, name: str) -> list[str]:
         for argument, default in arguments
         if argument.arg != "image_shape"
     ]
+
+
+def _named(body: Sequence[ast.stmt], name: str) -> ast.stmt | None:
+    return next((node for node in body if getattr(node, "name", None) == name), None)

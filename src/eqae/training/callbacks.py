@@ -133,7 +133,7 @@ class MetricsFile(pl.Callback):
 
 
 class Report(pl.Callback):
-    """Sends each epoch's metrics to the terminal and to the tracker, and reconstructions under rotation to the latter."""
+    """Sends each epoch's metrics to terminal and tracker, and reconstructions under rotation to the tracker."""
 
     def __init__(self, progress: Progress, tracker: Tracker, images: Tensor) -> None:
         self.progress = progress
