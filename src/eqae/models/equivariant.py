@@ -28,14 +28,16 @@ Width = Annotated[int, Ge(1), Le(4096)]
 """A number of fields; bounded so that no file can ask for more memory than a machine has."""
 
 SAME = Window(3, 1, 1)
-LINEAR_GAIN = 1.0
+PIXEL_VARIANCE = 0.1
+"""Of images in [0, 1]; a decoder that begins at that scale does not spend its first epochs shrinking."""
 
 
 class EquivariantAutoencoder(Autoencoder):
     """Images to V ``(B, |G|, m)`` and back (Kuzminykh et al. 2018), exact for every lattice group and image size.
 
     Encoder: per stage a stride-2 group convolution and a 3x3 one, each with field batch normalisation and a
-    rectifier; then one kernel that covers the remaining map and leaves V. The decoder runs the same size plan
+    rectifier; then one kernel that covers the remaining map and
+    leaves V, normalised and rectified like every layer before it. The decoder runs the same size plan
     backwards with transposed convolutions and ends in a projection to the image. With ``group=C1`` this is a plain
     convolutional autoencoder, layer by layer.
 
@@ -107,8 +109,8 @@ def _encoder(group: Group, channels: int, fields: Sequence[int], code: int, plan
             *_activated(down, group, width),
             *_activated(RegularConv(group, width, width, SAME), group, width),
         ]
-    collapse = RegularConv(group, fields[-1], code, plan.collapse, bias=True, gain=LINEAR_GAIN)
-    return [*layers, collapse]
+    # V is rectified: as sums of non-negative parts its features lie closer to the classes (docs/decisions.md).
+    return [*layers, *_activated(RegularConv(group, fields[-1], code, plan.collapse), group, code)]
 
 
 def _decoder(group: Group, channels: int, fields: Sequence[int], code: int, plan: SizePlan) -> list[nn.Module]:
@@ -118,7 +120,7 @@ def _decoder(group: Group, channels: int, fields: Sequence[int], code: int, plan
         width, window = fields[stage], plan.windows[stage]
         layers += _activated(RegularConv(group, width, width, SAME), group, width)
         if stage == 0:
-            layers.append(ProjectionConvTranspose(group, width, channels, window))
+            layers.append(ProjectionConvTranspose(group, width, channels, window, gain=PIXEL_VARIANCE))
         else:
             layers += _activated(
                 RegularConvTranspose(group, width, fields[stage - 1], window), group, fields[stage - 1]

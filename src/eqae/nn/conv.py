@@ -154,11 +154,23 @@ class ProjectionConv(LatticeConv):
 
 
 class ProjectionConvTranspose(LatticeConv):
-    """Regular fields to an image, upsampling by the stride: the adjoint of a lifting convolution."""
+    """Regular fields to an image, upsampling by the stride: the adjoint of a lifting convolution.
 
-    def __init__(self, group: Group, fields: int, out_channels: int, window: Window, *, bias: bool = True) -> None:
+    ``gain`` is the variance of the output for inputs of unit second moment.
+    """
+
+    def __init__(
+        self,
+        group: Group,
+        fields: int,
+        out_channels: int,
+        window: Window,
+        *,
+        bias: bool = True,
+        gain: float = 1.0,
+    ) -> None:
         shape = (fields, out_channels, window.kernel**2)
-        std = math.sqrt(window.stride**2 / (fields * group.order * window.kernel**2))
+        std = math.sqrt(gain * window.stride**2 / (fields * group.order * window.kernel**2))
         super().__init__(group, shape, out_channels, window, spatial_table(group, window.kernel), std, bias)
 
     def expanded(self) -> Tensor:
