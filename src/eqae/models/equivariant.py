@@ -36,10 +36,9 @@ class EquivariantAutoencoder(Autoencoder):
     """Images to V ``(B, |G|, m)`` and back (Kuzminykh et al. 2018), exact for every lattice group and image size.
 
     Encoder: per stage a stride-2 group convolution and a 3x3 one, each with field batch normalisation and a
-    rectifier; then one kernel that covers the remaining map and
-    leaves V, normalised and rectified like every layer before it. The decoder runs the same size plan
-    backwards with transposed convolutions and ends in a projection to the image. With ``group=C1`` this is a plain
-    convolutional autoencoder, layer by layer.
+    rectifier; then one kernel that covers the remaining map and leaves V, normalised and rectified like every layer
+    before it. The decoder runs the same size plan backwards with transposed convolutions and ends in a projection to
+    the image. With ``group=C1`` this is a plain convolutional autoencoder, layer by layer.
 
     Args:
         group: a lattice group.
