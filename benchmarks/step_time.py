@@ -76,7 +76,7 @@ def plain_network() -> nn.Module:
     layers: list[nn.Module] = []
     for before, width, window in zip([1, *widths], widths, plan.windows, strict=False):
         layers += activated(conv(before, width, window), width) + activated(conv(width, width, SAME), width)
-    layers.append(conv(widths[-1], ORDER * CODE, plan.collapse, bias=True))
+    layers += activated(conv(widths[-1], ORDER * CODE, plan.collapse), ORDER * CODE)
     layers += activated(up(ORDER * CODE, widths[-1], plan.collapse), widths[-1])
     for stage in (2, 1):
         before, width = widths[stage], widths[stage - 1]
@@ -105,7 +105,7 @@ class EscnnNetwork(nn.Module):
         for before, width, window in zip([self.image, *widths], widths, plan.windows, strict=False):
             layers += self._activated("R2Conv", before, width, window)
             layers += self._activated("R2Conv", width, width, SAME)
-        layers.append(self._layer("R2Conv", widths[-1], code, plan.collapse, bias=True))
+        layers += self._activated("R2Conv", widths[-1], code, plan.collapse)
         layers += self._activated("R2ConvTransposed", code, widths[-1], plan.collapse)
         for stage in (2, 1):
             layers += self._activated("R2Conv", widths[stage], widths[stage], SAME)

@@ -87,7 +87,7 @@ class Augmentation(Section):
 class Training(Section):
     """How the weights are found."""
 
-    epochs: int = Field(20, ge=0, description="passes over the training images")
+    epochs: int = Field(20, ge=1, description="passes over the training images")
     batch_size: Annotated[int, Field(ge=2)] = Field(128, description="images a step")
     learning_rate: float = Field(3e-3, gt=0, description="peak of the schedule")
     weight_decay: float = Field(1e-2, ge=0, description="AdamW's decoupled decay")
@@ -96,7 +96,9 @@ class Training(Section):
     validation: Fraction = Field(0.05, description="share of the training images held out to watch the loss")
     precision: Literal["32-true", "bf16-mixed", "64-true"] = Field("32-true", description="Lightning's precision")
     accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="where to run")
-    devices: int | Literal["auto"] = Field("auto", description="how many devices; on a CPU, how many processes")
+    devices: Positive | Literal["auto"] = Field(
+        "auto", description="how many devices or, on a CPU, processes; auto: one"
+    )
     workers: Annotated[int, Field(ge=0, le=64)] = Field(0, description="loader processes; 0 gathers from memory")
     compile: bool = Field(False, description="torch.compile the training step's forward pass")
 
@@ -138,7 +140,7 @@ class Config(Section):
 
     name: str = Field("run", description="name of the run directory")
     output: str = Field("checkpoints", description="folder that holds run directories")
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="of everything random")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="of everything random")
     data: DataChoice = Field(DataChoice(), description="which images")
     model: ModelChoice = Field(ModelChoice(), description="which network")
     head: HeadChoice = Field(HeadChoice(), description="the features a loaded checkpoint gives")
@@ -164,6 +166,13 @@ class Config(Section):
     def _plain_name(cls, value: str) -> str:
         if not re.fullmatch(r"[\w][\w.+-]*", value):
             raise ValueError("letters, digits, '.', '_', '+' and '-' only: it becomes a folder")
+        return value
+
+    @field_validator("baselines")
+    @classmethod
+    def _plain_labels(cls, value: dict[str, Baseline]) -> dict[str, Baseline]:
+        for label in value:
+            cls._plain_name(label)
         return value
 
 
@@ -214,10 +223,13 @@ def _unknown(registry: Registry, name: str, where: str) -> tuple[Problem, ...]:
 
 
 def _baseline_problems(config: Config) -> list[Problem]:
-    """Baselines that average over a baseline which is not there, or comes after."""
+    """Baselines that are called like the run, or average over a baseline which is not there or comes after."""
     seen: list[str] = []
     problems = []
     for label, baseline in config.baselines.items():
+        if label == config.name:
+            where, found = f"baselines.{label}", f"also the run's name ({config.name!r})"
+            problems.append(Problem(where, found, "one label a model", "rename the baseline, or the run with name=..."))
         if baseline.orbit_of is not None and baseline.orbit_of not in seen:
             where, found = f"baselines.{label}.orbit_of", f"no baseline {baseline.orbit_of!r} above this one"
             problems.append(

@@ -146,7 +146,7 @@ def check_options(target: Any, options: Mapping[str, Any], where: str, provided:
                 expected = error.errors()[0]["msg"].removeprefix("Input should be ")
                 problems.append(Problem(f"{where}.{key}", f"found {options[key]!r}", expected))
         elif parameter.default is parameter.empty:
-            problems.append(Problem(f"{where}.{key}", "missing", f"{hints.get(key, 'a value')}"))
+            problems.append(Problem(f"{where}.{key}", "missing", "a value"))
     if problems:
         raise ConfigError.of(problems)
     return checked

@@ -51,12 +51,15 @@ class RunDirectory:
             ConfigError: the directory exists and is not empty.
         """
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            unfinished = self.path.is_dir() and not self.results.exists()
+            unfinished = self.config.is_file() and not self.results.exists()
             raise ConfigError(
-                str(self.path), "an unfinished run is there" if unfinished else "a run is there already", "a free name",
+                str(self.path), "an unfinished run is there" if unfinished else self._taken(), "a free name",
                 "continue it with --resume, or choose another with name=..." if unfinished
-                else "choose another name with name=..., or move the old run away",
+                else "choose another with name=... (evaluate.py: --out), or move the old one away",
             )  # fmt: skip
+
+    def _taken(self) -> str:
+        return "a run is there already" if self.results.exists() else "something else is there already"
 
     def check_resumable(self) -> None:
         """Refuse to resume what never began.

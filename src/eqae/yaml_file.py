@@ -20,6 +20,12 @@ LARGEST = 1 << 20
 class _StrictLoader(yaml.SafeLoader):
     """SafeLoader that refuses repeated keys and aliases."""
 
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem="an alias (*name): write the value out", problem_mark=mark)
+        return super().compose_node(parent, index)
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
@@ -44,7 +50,7 @@ def read_yaml(path: Path, kind: type[EqaeError] = ConfigError) -> dict[str, Any]
         raise kind(str(path), f"{path.stat().st_size} bytes", f"at most {LARGEST}")
     try:
         loaded = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, OSError, ValueError, RecursionError) as error:
         raise kind(_place(path, error), f"not readable as YAML: {_reason(error)}", "YAML in UTF-8") from None
     if loaded is None:
         return {}
@@ -67,7 +73,7 @@ def apply_overrides(raw: Mapping[str, Any], overrides: Iterable[str]) -> dict[st
             raise ConfigError(f"argument {override!r}", "not of the form key.sub=value", "e.g. training.epochs=3")
         try:
             value = yaml.load(text, _StrictLoader)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ConfigError(f"argument {override!r}", f"the value is not YAML: {_reason(error)}") from None
         section = merged
         for key in keys[:-1]:

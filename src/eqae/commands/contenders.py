@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eqae.checkpoint import load_checkpoint
 from eqae.commands.evaluate import ORBIT_MEAN
-from eqae.commands.jobs import fresh_model
+from eqae.commands.jobs import fresh_model, head_label
 from eqae.commands.judging import Contender
 from eqae.config import Config, HeadChoice
 from eqae.data.base import Dataset
@@ -29,11 +29,14 @@ def gather(words: Sequence[str], config: Config) -> Callable[[Dataset], list[Con
     """Find and load every model now, so that a mistake shows before any data is read; build the rest on the dataset.
 
     Raises:
-        ConfigError: a word that is neither a run directory nor a training-free model.
+        ConfigError: a word that is neither a run directory nor a training-free model, or one that is given twice.
         CheckpointError: a run directory that cannot be trusted.
     """
     labels = _labels(words)
-    builders = [_builder(word, label, config) for word, label in zip(words, labels, strict=True)]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise ConfigError(f"MODEL {label!r}", "given twice", "one label a model", "leave one of them out")
+    builders = [_builder(word, label, config, labels) for word, label in zip(words, labels, strict=True)]
     return lambda dataset: [build(dataset) for build in builders]
 
 
@@ -49,10 +52,10 @@ def _short(word: str) -> str:
     return f"{prefix}{Path(path).resolve().name if Path(path).exists() else path}{colon}{head}"
 
 
-def _builder(word: str, label: str, config: Config) -> Builder:
+def _builder(word: str, label: str, config: Config, labels: Sequence[str]) -> Builder:
     path, _, head = word.removeprefix(ORBIT_MEAN).partition(":")
     if Path(path).exists() or "/" in path:
-        return _from_run(Path(path), head, label, config, averaged=word.startswith(ORBIT_MEAN))
+        return _from_run(Path(path), head, label, config, labels, averaged=word.startswith(ORBIT_MEAN))
     if path in TRAINING_FREE and path == word:
         return _training_free(path, config)
     runs = [str(p.parent) for p in Path(config.output).glob("*/manifest.json")]
@@ -63,7 +66,7 @@ def _builder(word: str, label: str, config: Config) -> Builder:
     )  # fmt: skip
 
 
-def _from_run(path: Path, head: str, label: str, config: Config, *, averaged: bool) -> Builder:
+def _from_run(path: Path, head: str, label: str, config: Config, labels: Sequence[str], *, averaged: bool) -> Builder:
     checkpoint = load_checkpoint(path)
     model, spec = checkpoint.model, checkpoint.spec
     untrained: Autoencoder | None = fresh_model(spec).eval() if model.trained_by == "gradient" else None
@@ -72,14 +75,16 @@ def _from_run(path: Path, head: str, label: str, config: Config, *, averaged: bo
     own = HeadChoice(name=head) if head else HeadChoice(name="mean" if averaged else spec.head)
     if not head and not averaged:
         own = HeadChoice.model_validate({"name": spec.head, **spec.head_options})
-    further = [] if head or model.group == C1 else [choice for choice in config.heads if choice != own]
+    further = {head_label(label, choice): choice for choice in config.heads if choice != own and not head}
+    if model.group == C1:
+        further = {}
 
     def subject(choice: HeadChoice, name: str) -> FeatureModel:
         built = build_head(choice.name, model, choice.options, f"MODEL {name!r}: head")
         fresh = None if untrained is None else build_head(choice.name, untrained, choice.options)
         return FeatureModel(name, model, built, untrained, fresh, spec.seed)
 
-    subjects = (subject(own, label), *(subject(choice, f"{label}:{choice.name}") for choice in further))
+    subjects = (subject(own, label), *(subject(choice, name) for name, choice in further.items() if name not in labels))
 
     def build(dataset: Dataset) -> Contender:
         if dataset.test.shape != model.image_shape:

@@ -9,7 +9,7 @@ import torch
 from pydantic import JsonValue
 
 from eqae.checkpoint import ModelSpec
-from eqae.config import Baseline, Config, Training
+from eqae.config import Baseline, Config, HeadChoice, Training
 from eqae.data.base import Dataset
 from eqae.errors import ConfigError
 from eqae.evaluation.extraction import FeatureModel
@@ -82,6 +82,21 @@ def check_evaluators(config: Config) -> None:
         EVALUATORS.check(name, options, f"evaluators.{name}", {"evidence"})
 
 
+def check_accelerator(config: Config) -> None:
+    """Refuse a GPU that is not there.
+
+    Raises:
+        ConfigError: ``training.accelerator: gpu`` on a machine without one.
+    """
+    if config.training.accelerator == "gpu" and not torch.accelerator.is_available():
+        raise ConfigError(
+            "training.accelerator",
+            "found 'gpu', but torch sees none",
+            "a GPU that torch can use",
+            "set it to auto or cpu",
+        )
+
+
 def check_trainable(job: Job) -> None:
     """One forward pass of two blank images through every objective, so that a mismatch shows before training.
 
@@ -101,12 +116,16 @@ def fresh_model(spec: ModelSpec, where: str = "model") -> Autoencoder:
     return build_model(spec.model, spec.image_shape, spec.model_options, where)
 
 
+def head_label(label: str, choice: HeadChoice) -> str:
+    """What the model ``label`` is called in tables under a further head: ``eqae_p4m:gram,band=3``."""
+    return f"{label}:{choice.name}" + "".join(f",{key}={value}" for key, value in choice.options.items())
+
+
 def extra_heads(config: Config, main: Job) -> dict[str, FeatureModel]:
     """The main model under each further head, by label."""
     subjects: dict[str, FeatureModel] = {}
     for i, choice in enumerate(config.heads):
-        options = "".join(f",{key}={value}" for key, value in choice.options.items())
-        label = f"{main.label}:{choice.name}{options}"
+        label = head_label(main.label, choice)
         head = build_head(choice.name, main.model, choice.options, f"heads[{i}]")
         untrained = None if main.untrained is None else build_head(choice.name, main.untrained, choice.options)
         subjects[label] = FeatureModel(label, main.model, head, main.untrained, untrained, config.seed)

@@ -10,7 +10,16 @@ from rich.console import Console
 
 from eqae.card import write_card
 from eqae.checkpoint import load_checkpoint, save_checkpoint
-from eqae.commands.jobs import Job, baseline_jobs, check_evaluators, check_trainable, extra_heads, main_job, recipe
+from eqae.commands.jobs import (
+    Job,
+    baseline_jobs,
+    check_accelerator,
+    check_evaluators,
+    check_trainable,
+    extra_heads,
+    main_job,
+    recipe,
+)
 from eqae.commands.judging import Contender, environment_facts, judge_and_report
 from eqae.commands.train import check_same, config_text
 from eqae.config import Config
@@ -29,6 +38,7 @@ def carry_out(config: Config, run: RunDirectory, *, resume: bool, console: Conso
         EqaeError: see :func:`eqae.commands.train.train`.
     """
     check_evaluators(config)
+    check_accelerator(config)
     dataset = load_dataset(config.data.name, config.data.root, config.data.options)
     main, baselines = main_job(config, dataset, run), baseline_jobs(config, dataset, run)
     heads = extra_heads(config, main)

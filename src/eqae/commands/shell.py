@@ -19,15 +19,18 @@ USER_ERROR = 2
 INTERRUPTED = 130
 
 
-def guarded(action: Callable[[], None]) -> int:
-    """Run ``action`` and give the exit code: 0 done, 2 the user's input is wrong (one message, no traceback)."""
+def guarded(action: Callable[[], None], interrupted: str = "interrupted") -> int:
+    """Run ``action`` and give the exit code: 0 done, 2 the user's input is wrong (one message, no traceback).
+
+    Ctrl-C prints ``interrupted`` and gives 130, as shells do.
+    """
     try:
         action()
     except EqaeError as error:
         Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
         return USER_ERROR
     except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted; continue with --resume")
+        Console(stderr=True).print(interrupted)
         return INTERRUPTED
     return 0
 

@@ -79,7 +79,7 @@ def read_arrays(path: Path, required: Sequence[str]) -> dict[str, NDArray[Any]]:
             if not isinstance(archive, NpzFile):
                 raise ValueError("a single array without a name")
             arrays = dict(archive)
-    except (ValueError, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
         raise DataError(
             str(path), f"cannot be read ({error})", "an .npz file of plain arrays", "write it with numpy.savez"
         ) from None

@@ -23,7 +23,7 @@ METRICS_FILE = "metrics.csv"
 
 
 class EquivarianceMonitor(pl.Callback):
-    """Logs ``equivariance_error`` each epoch: the largest relative error of V over the group, on held-out images.
+    """Logs ``equivariance_error`` each epoch: the largest relative error of V over the group, on a few images.
 
     Training can exploit approximations, so exactness is measured on the weights as they are, not once at the start.
     """
@@ -32,14 +32,14 @@ class EquivarianceMonitor(pl.Callback):
         self.images = images
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Encode the held-out images under every element of the model's group."""
+        """Encode the images under every element of the model's group."""
         if not trainer.sanity_checking:
             model = _model(pl_module)
-            pl_module.log("equivariance_error", equivariance_error(model, self.images.to(pl_module.device)))
+            pl_module.log("equivariance_error", equivariance_error(model, _like_weights(self.images, pl_module)))
 
 
 def equivariance_error(model: Autoencoder, images: Tensor) -> Tensor:
-    """``max_g |V(gx) − g·V(x)| / |V(x)|`` in float32, averaged over images ``(B, C, H, W)``; a scalar."""
+    """``max_g |V(gx) − g·V(x)| / |V(x)|`` without autocast, averaged over images ``(B, C, H, W)``; a scalar."""
     training = model.training
     model.eval()
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
@@ -152,8 +152,8 @@ class Report(pl.Callback):
         """One line on the terminal, one step on the dashboard."""
         metrics = epoch_metrics(trainer)
         self.progress.epoch(trainer.current_epoch + 1, int(trainer.max_epochs or 0), metrics)
-        self.tracker.log(metrics)
-        self.tracker.log_poses(_model(pl_module), self.images.to(pl_module.device))
+        self.tracker.log_poses(_model(pl_module), _like_weights(self.images, pl_module))
+        self.tracker.log(metrics)  # last: it closes the dashboard's step, to which the picture belongs
 
 
 def epoch_metrics(trainer: pl.Trainer) -> dict[str, float]:
@@ -161,6 +161,11 @@ def epoch_metrics(trainer: pl.Trainer) -> dict[str, float]:
     rate = trainer.optimizers[0].param_groups[0]["lr"]
     logged = {key: float(value) for key, value in sorted(trainer.callback_metrics.items())}
     return {"epoch": trainer.current_epoch, "step": trainer.global_step, "learning_rate": float(rate)} | logged
+
+
+def _like_weights(images: Tensor, pl_module: pl.LightningModule) -> Tensor:
+    """The images on the device, and in the precision, of the weights."""
+    return images.to(next(pl_module.parameters()))
 
 
 def _model(pl_module: pl.LightningModule) -> Autoencoder:

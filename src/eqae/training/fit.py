@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import random
+import signal
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -96,11 +97,11 @@ def fit(
     }
     resume_file = _resume_file(directory, facts) if resume else None
     watched = dataset.train.batch(slice(0, MONITORED_IMAGES))
-    with Progress(label, console) as progress, _quiet():
+    with Progress(label, console) as progress, _quiet(), _interruptible():
         trainer = pl.Trainer(
             max_epochs=recipe.epochs,
             accelerator=recipe.accelerator,
-            devices=_devices(recipe),
+            devices=1 if recipe.devices == "auto" else recipe.devices,
             precision=recipe.precision,
             gradient_clip_val=recipe.gradient_clip,
             callbacks=[
@@ -121,7 +122,7 @@ def fit(
         )
         model.train()
         trainer.fit(module, data, ckpt_path=resume_file, weights_only=True if resume_file else None)
-    model.eval().cpu()
+    model.eval().cpu().float()  # whatever precision it was trained in
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
@@ -146,10 +147,16 @@ def seed_everything(seed: int, purpose: str) -> None:
     random.seed(value)
 
 
-def _devices(recipe: Recipe) -> int | Literal["auto"]:
-    # On a CPU "auto" is one process: torch uses all cores of it already.
-    on_cpu = recipe.accelerator == "cpu" or (recipe.accelerator == "auto" and not torch.cuda.is_available())
-    return 1 if recipe.devices == "auto" and on_cpu else recipe.devices
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Give Ctrl-C back its meaning: Lightning turns it into a silent exit, and ignores it from then on."""
+    try:
+        yield
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            raise KeyboardInterrupt from stop
+        raise
 
 
 def _resume_file(directory: Path, facts: Mapping[str, Any]) -> Path | None:

@@ -15,6 +15,9 @@ from eqae.models.base import Autoencoder, Reconstruction
 from eqae.seeding import generator
 from eqae.training.augment import Augment
 
+SHORTEST_CYCLE = 10
+"""Steps; torch's one-cycle schedule divides by zero where its rise has no length, so fewer steps only fall."""
+
 Objective = Callable[[Reconstruction, Tensor], Tensor]
 
 
@@ -83,10 +86,10 @@ class AutoencoderModule(pl.LightningModule):
 
     def _scheduler(self, optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler | None:
         match self.optimization.schedule:
-            case "one_cycle":
+            case "one_cycle" if steps >= SHORTEST_CYCLE:
                 peak = self.optimization.learning_rate
                 return torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=steps, pct_start=0.2)
-            case "cosine":
+            case "one_cycle" | "cosine":
                 return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
             case "constant":
                 return None
