@@ -40,6 +40,16 @@ class RunDirectory:
         """The page for people."""
         return self.path / "report.html"
 
+    @property
+    def card(self) -> Path:
+        """The model's card, written last of a run."""
+        return self.path / "README.md"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run came to its end: its results, and after them its card, are there."""
+        return self.results.is_file() and (self.card.is_file() or not self.config.is_file())
+
     def baseline(self, label: str) -> RunDirectory:
         """The directory of a baseline trained beside this run."""
         return RunDirectory(self.path / "baselines" / label)
@@ -51,7 +61,7 @@ class RunDirectory:
             ConfigError: the directory exists and is not empty.
         """
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            unfinished = self.config.is_file() and not self.results.exists()
+            unfinished = self.config.is_file() and not self.is_finished
             raise ConfigError(
                 str(self.path), "an unfinished run is there" if unfinished else self._taken(), "a free name",
                 "continue it with --resume, or choose another with name=..." if unfinished
@@ -59,17 +69,21 @@ class RunDirectory:
             )  # fmt: skip
 
     def _taken(self) -> str:
-        return "a run is there already" if self.results.exists() else "something else is there already"
+        return "a run is there already" if self.is_finished else "something else is there already"
 
     def check_resumable(self) -> None:
         """Refuse to resume what never began.
 
         Raises:
-            ConfigError: there is no config in the directory.
+            ConfigError: there is no config in the directory, or the run is finished.
         """
         if not self.config.is_file():
             raise ConfigError(
                 str(self.path), "no run to resume", "a directory with config.yaml", "train without --resume"
+            )
+        if self.is_finished:
+            raise ConfigError(
+                str(self.path), "the run is finished", "an interrupted run", "judge it again with evaluate.py"
             )
 
     def create(self, config_text: str) -> None:

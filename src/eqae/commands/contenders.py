@@ -76,7 +76,7 @@ def _from_run(path: Path, head: str, label: str, config: Config, labels: Sequenc
     if not head and not averaged:
         own = HeadChoice.model_validate({"name": spec.head, **spec.head_options})
     further = {head_label(label, choice): choice for choice in config.heads if choice != own and not head}
-    if model.group == C1:
+    if model.group == C1 or isinstance(model, OrbitMean):  # an orbit's Gram matrix has m² of a whole flattened V
         further = {}
 
     def subject(choice: HeadChoice, name: str) -> FeatureModel:

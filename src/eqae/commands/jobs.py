@@ -83,11 +83,16 @@ def check_evaluators(config: Config) -> None:
 
 
 def check_accelerator(config: Config) -> None:
-    """Refuse a GPU that is not there.
+    """Refuse a GPU that is not there, and more processes than one.
 
     Raises:
-        ConfigError: ``training.accelerator: gpu`` on a machine without one.
+        ConfigError: ``training.accelerator: gpu`` on a machine without one, or ``training.devices`` above 1.
     """
+    if config.training.devices not in (1, "auto"):
+        raise ConfigError(
+            "training.devices", f"found {config.training.devices}", "1 or auto",
+            "training runs in one process, which uses all cores or one GPU",
+        )  # fmt: skip
     if config.training.accelerator == "gpu" and not torch.accelerator.is_available():
         raise ConfigError(
             "training.accelerator",

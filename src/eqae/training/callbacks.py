@@ -31,11 +31,10 @@ class EquivarianceMonitor(pl.Callback):
     def __init__(self, images: Tensor) -> None:
         self.images = images
 
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Encode the images under every element of the model's group."""
-        if not trainer.sanity_checking:
-            model = _model(pl_module)
-            pl_module.log("equivariance_error", equivariance_error(model, _like_weights(self.images, pl_module)))
+        model = _model(pl_module)
+        pl_module.log("equivariance_error", equivariance_error(model, _like_weights(self.images, pl_module)))
 
 
 def equivariance_error(model: Autoencoder, images: Tensor) -> Tensor:

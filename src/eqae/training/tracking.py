@@ -17,6 +17,8 @@ from eqae.groups import D4
 from eqae.models.base import Autoencoder
 
 Mode = Literal["auto", "online", "offline", "disabled"]
+LONGEST_WAIT = 20.0
+"""Seconds for the service to answer before a run is recorded offline."""
 
 
 class Tracker(Protocol):
@@ -124,17 +126,25 @@ def start_tracking(
     resolved = _resolve(mode)
     if resolved == "disabled":
         return NoTracker()
-    try:
-        import wandb
+    attempts: tuple[Literal["online", "offline"], ...] = (
+        ("offline",) if resolved == "offline" else ("online", "offline")
+    )
+    for attempt in attempts:
+        try:
+            return WandbTracker(_open_run(attempt, project, name, directory, config), console)
+        except Exception as error:  # no service, no disk, a key that is refused: all the same to training
+            rest = "recording offline" if attempt == "online" else "the curves are in metrics.csv"
+            console.print(f"  W&B cannot record {attempt} ({error}); {rest}")
+    return NoTracker()
 
-        settings = wandb.Settings(silent=True, console="off")
-        run = wandb.init(
-            project=project, name=name, dir=str(directory), mode=resolved, config=dict(config), settings=settings
-        )
-    except Exception as error:  # no service, no disk, no key: all the same to training
-        console.print(f"  W&B is not available ({error}); the curves are in metrics.csv")
-        return NoTracker()
-    return WandbTracker(run, console)
+
+def _open_run(
+    mode: Literal["online", "offline"], project: str, name: str, directory: Path, config: Mapping[str, Any]
+) -> Any:
+    import wandb
+
+    settings = wandb.Settings(silent=True, console="off", init_timeout=LONGEST_WAIT)
+    return wandb.init(project=project, name=name, dir=str(directory), mode=mode, config=dict(config), settings=settings)
 
 
 def _resolve(mode: Mode) -> Literal["online", "offline", "disabled"]:
