@@ -91,7 +91,7 @@ def train_a_little(model: Autoencoder, images: Tensor, steps: int = 3) -> None:
 @pytest.mark.parametrize("size", range(17, 65))
 def test_features_do_not_change_when_the_image_is_turned_at_any_size(size: int) -> None:
     torch.manual_seed(size)
-    model = build_model("eqae", (1, size, size), {"fields": [1, 2, 2], "code": 3})
+    model = build_model("eqae", (1, size, size), {"fields": [2, 3, 3], "code": 16})
     images = random_images((1, size, size), 2)
     for dtype, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-12)):
         randomize(model, size).to(dtype).eval()

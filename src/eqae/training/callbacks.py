@@ -34,7 +34,8 @@ class EquivarianceMonitor(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Encode the images under every element of the model's group."""
         model = _model(pl_module)
-        pl_module.log("equivariance_error", equivariance_error(model, _like_weights(self.images, pl_module)))
+        if model.group.order > 1:  # nothing to be equivariant to is no merit
+            pl_module.log("equivariance_error", equivariance_error(model, _like_weights(self.images, pl_module)))
 
 
 def equivariance_error(model: Autoencoder, images: Tensor) -> Tensor:
