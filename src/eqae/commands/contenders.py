@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from eqae.checkpoint import load_checkpoint
-from eqae.commands.evaluate import ORBIT_MEAN
 from eqae.commands.jobs import fresh_model, head_label
 from eqae.commands.judging import Contender
+from eqae.commands.resolving import ORBIT_MEAN
 from eqae.config import Config, HeadChoice
 from eqae.data.base import Dataset
 from eqae.errors import ConfigError, DataError, suggest

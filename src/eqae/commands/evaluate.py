@@ -10,15 +10,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from eqae.commands.resolving import ORBIT_MEAN, read_config
 from eqae.commands.shell import guarded, key_help
-from eqae.commands.train import read_config
 from eqae.config import Config, check_names, parse_config
 from eqae.errors import ConfigError
 from eqae.runs import RunDirectory
 from eqae.yaml_file import apply_overrides, read_yaml
-
-ORBIT_MEAN = "orbit_mean:"
-"""Prefix of a model that is to be averaged over D4."""
 
 MODELS_HELP = f"""models:
   PATH              a run directory, judged by the head it was trained with

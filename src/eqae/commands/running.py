@@ -21,7 +21,7 @@ from eqae.commands.jobs import (
     recipe,
 )
 from eqae.commands.judging import Contender, environment_facts, judge_and_report
-from eqae.commands.train import check_same, config_text
+from eqae.commands.resolving import check_same, config_text
 from eqae.config import Config
 from eqae.data import load_dataset
 from eqae.data.base import Dataset
