@@ -98,31 +98,37 @@ def fit(
     resume_file = _resume_file(directory, facts) if resume else None
     watched = dataset.train.batch(slice(0, MONITORED_IMAGES))
     with Progress(label, console) as progress, _quiet(), _interruptible():
-        trainer = pl.Trainer(
-            max_epochs=recipe.epochs,
-            accelerator=recipe.accelerator,
-            devices=1 if recipe.devices == "auto" else recipe.devices,
-            precision=recipe.precision,
-            gradient_clip_val=recipe.gradient_clip,
-            callbacks=[
-                EquivarianceMonitor(watched),
-                StopOnNonFinite(directory),
-                MetricsFile(directory),
-                Report(progress, tracker, watched[:PICTURED_IMAGES]),
-                ExactResume(directory, data, facts),
-            ],
-            plugins=[AtomicCheckpoints()],
-            logger=False,
-            default_root_dir=directory,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-        )
+        callbacks = [
+            EquivarianceMonitor(watched),
+            StopOnNonFinite(directory),
+            MetricsFile(directory),
+            Report(progress, tracker, watched[:PICTURED_IMAGES]),
+            ExactResume(directory, data, facts),
+        ]
+        trainer = _trainer(recipe, directory, callbacks)
         model.train()
         trainer.fit(module, data, ckpt_path=resume_file, weights_only=True if resume_file else None)
     model.eval().cpu().float()  # whatever precision it was trained in
+
+
+def _trainer(recipe: Recipe, directory: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
+    """A Trainer that writes nothing of its own: files, progress and the order of images are the callbacks'."""
+    return pl.Trainer(
+        max_epochs=recipe.epochs,
+        accelerator=recipe.accelerator,
+        devices=1 if recipe.devices == "auto" else recipe.devices,
+        precision=recipe.precision,
+        gradient_clip_val=recipe.gradient_clip,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpoints()],
+        logger=False,
+        default_root_dir=directory,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
