@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from eqae.checkpoint import load_checkpoint
+from eqae.checkpoint import ModelSpec, load_checkpoint
 from eqae.commands.jobs import fresh_model, head_label
 from eqae.commands.judging import Contender
 from eqae.commands.resolving import ORBIT_MEAN
@@ -72,9 +72,7 @@ def _from_run(path: Path, head: str, label: str, config: Config, labels: Sequenc
     untrained: Autoencoder | None = fresh_model(spec).eval() if model.trained_by == "gradient" else None
     if averaged:
         model, untrained = OrbitMean(model, D4), None
-    own = HeadChoice(name=head) if head else HeadChoice(name="mean" if averaged else spec.head)
-    if not head and not averaged:
-        own = HeadChoice.model_validate({"name": spec.head, **spec.head_options})
+    own = _own_head(head, spec, averaged)
     further = {head_label(label, choice): choice for choice in config.heads if choice != own and not head}
     if model.group == C1 or isinstance(model, OrbitMean):  # an orbit's Gram matrix has m² of a whole flattened V
         further = {}
@@ -87,15 +85,26 @@ def _from_run(path: Path, head: str, label: str, config: Config, labels: Sequenc
     subjects = (subject(own, label), *(subject(choice, name) for name, choice in further.items() if name not in labels))
 
     def build(dataset: Dataset) -> Contender:
-        if dataset.test.shape != model.image_shape:
-            raise DataError(
-                f"MODEL {label!r}", f"made for images of {_shape(model.image_shape)}, the data has "
-                f"{_shape(dataset.test.shape)}", _shape(model.image_shape),
-                f"set data.size={model.image_shape[-1]}, or choose the data it was trained on ({spec.dataset})",
-            )  # fmt: skip
+        _check_shape(label, model, spec, dataset)
         return Contender(subjects)
 
     return build
+
+
+def _own_head(head: str, spec: ModelSpec, averaged: bool) -> HeadChoice:
+    """The head asked for on the command line, else the mean of an average, else the one the run was trained with."""
+    if head or averaged:
+        return HeadChoice(name=head or "mean")
+    return HeadChoice.model_validate({"name": spec.head, **spec.head_options})
+
+
+def _check_shape(label: str, model: Autoencoder, spec: ModelSpec, dataset: Dataset) -> None:
+    if dataset.test.shape != model.image_shape:
+        made_for = _shape(model.image_shape)
+        raise DataError(
+            f"MODEL {label!r}", f"made for images of {made_for}, the data has {_shape(dataset.test.shape)}", made_for,
+            f"set data.size={model.image_shape[-1]}, or choose the data it was trained on ({spec.dataset})",
+        )  # fmt: skip
 
 
 def _training_free(name: str, config: Config) -> Builder:

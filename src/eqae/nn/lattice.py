@@ -5,7 +5,7 @@ to slot ``g`` of output field ``o`` is the base kernel of the relative element, 
 arXiv:1602.07576, eq. 11). Every copy is a permutation of the same numbers, so copies are bitwise equal in any
 precision. Base weights are kept flat over (element, row, column), three axes in all: memory-format conversions
 leave such tensors alone, and one ``index_select`` expands them (several times faster forward and backward than
-advanced indexing, and deterministic on CUDA).
+advanced indexing).
 """
 
 from __future__ import annotations
