@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
-from eqae.evaluation.evidence import Evidence, Features
+from eqae.data.base import Dataset, Images
+from eqae.evaluation.evidence import Code, Encoder, Evidence, FeatureMaps, Features
 from eqae.evaluation.poses import conditions
+
+IMAGE_SHAPE = (1, 8, 8)
 
 
 def make_features(values: np.ndarray, labels: np.ndarray, condition: str | None = None) -> Features:
@@ -27,6 +31,39 @@ def _turned(rng: np.random.Generator, upright: np.ndarray, labels: np.ndarray, m
         values[:, 0] = upright
         turned[condition] = make_features(values, labels, condition)
     return turned
+
+
+def make_maps(
+    rng: np.random.Generator, labels: np.ndarray, count: int, side: int, fields: int, order: int
+) -> FeatureMaps:
+    """Rectified maps of ``count`` test images; images of one class share a pattern."""
+    index = np.arange(count) * len(labels) // count
+    patterns = rng.standard_normal((len(np.unique(labels)), side * side, fields, order))
+    kinds = np.unique(labels, return_inverse=True)[1]
+    noise = rng.standard_normal((count, side * side, fields, order))
+    values = np.maximum(patterns[kinds[index]] + 0.5 * noise, 0).astype(np.float16)
+    return FeatureMaps(values, side, side, index, labels[index])
+
+
+def _pixels(rng: np.random.Generator, a_labels: np.ndarray, b_labels: np.ndarray, names: tuple[str, ...]) -> Dataset:
+    def images(labels: np.ndarray) -> Images:
+        pixels = rng.integers(0, 256, (len(labels), *IMAGE_SHAPE), dtype=np.uint8)
+        pixels[:, :, :2] = 0  # a dark border above, so that a crop is not the whole image
+        return Images(torch.from_numpy(pixels), torch.from_numpy(labels.astype(np.int64)))
+
+    return Dataset("gaussians", images(a_labels), images(b_labels), names)
+
+
+def make_encoder(rng: np.random.Generator, width: int) -> Encoder:
+    """A random linear map of the pixels, rectified."""
+    weights = torch.from_numpy(rng.standard_normal((int(np.prod(IMAGE_SHAPE)), width)).astype(np.float32))
+    return Encoder(lambda images: (images.flatten(1) @ weights).relu(), torch.device("cpu"), IMAGE_SHAPE)
+
+
+def make_code(rng: np.random.Generator, train: np.ndarray, test: np.ndarray) -> Code:
+    """The features as vectors that a random linear map turns into images."""
+    weights = rng.standard_normal((train.shape[1], int(np.prod(IMAGE_SHAPE)))).astype(np.float32)
+    return Code(train, test, lambda vectors: (vectors @ weights).reshape(-1, *IMAGE_SHAPE))
 
 
 def make_evidence(
@@ -55,5 +92,15 @@ def make_evidence(
         "class_names": tuple(f"kind {i}" for i in range(classes)) if labelled else (),
     }  # fmt: skip
     back = _turned(rng, b[:turned], b_labels[:turned], movement / 2)
+    names = made["class_names"]
+    made |= {
+        "pixels": _pixels(rng, a_labels, b_labels, names),
+        "maps": {
+            "stage 1": make_maps(rng, b_labels, min(test, 12), 4, 3, 8),
+            "stage 2": make_maps(rng, b_labels, min(test, 12), 2, 5, 8),
+        },
+        "code": make_code(rng, a, b),
+        "encode": make_encoder(rng, width),
+    }
     made["there_and_back"] = {name: back[name] for name in ("30deg", "any-angle")}
     return Evidence(**(made | fields))

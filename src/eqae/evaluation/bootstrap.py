@@ -51,14 +51,38 @@ def bootstrap_agreement(
     Returns:
         ``(low, high)``, or ``(None, None)`` for fewer than two images.
     """
-    if len(labels) < 2:
+    value = metric(clusters, labels)
+    low, high = bootstrap_statistic(lambda draw: metric(clusters[draw], labels[draw]), value, len(labels), seed)
+    return low, None if high is None else max(value, min(1.0, high))
+
+
+def bootstrap_statistic(
+    statistic: Callable[[IntArray], float], value: float, images: int, seed: int, resamples: int = 200
+) -> Interval:
+    """Interval of any statistic of the images, from the spread of its resamples centred on ``value``.
+
+    Centring removes the bias that resampling adds to statistics which gain from repeated images.
+
+    Args:
+        statistic: of the images whose indices ``(N,)`` are given, which repeat; resamples where it is NaN are dropped.
+        value: of the images as they are.
+        images: N.
+        seed: of the resampling.
+        resamples: how many.
+
+    Returns:
+        ``(low, high)``, or ``(None, None)`` for fewer than two images, an undefined value, or fewer than two
+        resamples where the statistic is defined.
+    """
+    if images < 2 or not np.isfinite(value):
         return None, None
     rng = np.random.default_rng(seed)
-    draws = (rng.integers(len(labels), size=len(labels)) for _ in range(200))
-    resampled = np.array([metric(clusters[draw], labels[draw]) for draw in draws])
-    value = metric(clusters, labels)
+    resampled = np.array([statistic(rng.integers(images, size=images)) for _ in range(resamples)])
+    resampled = resampled[np.isfinite(resampled)]
+    if len(resampled) < 2:
+        return None, None
     low, high = value + np.quantile(resampled - resampled.mean(), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return _around(value, float(low), min(1.0, float(high)))
+    return _around(value, float(low), float(high))
 
 
 def draw_interval(values: NDArray[np.float64]) -> Interval:

@@ -26,7 +26,7 @@ class Probe(Protocol):
 FitProbe = Callable[[FloatArray, IntArray, int], Probe]
 
 
-def fit_linear_probe(features: FloatArray, labels: IntArray, seed: int) -> Probe:
+def fit_linear_probe(features: FloatArray, labels: IntArray, seed: int) -> LogisticRegression:
     """Multinomial logistic regression, C = 1, at most 400 L-BFGS steps; the seed is not used.
 
     With fewer images than features the penalised optimum lies in the span of the images (representer theorem), so it
