@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from eqae.errors import ConfigError, Problem, suggest
-from eqae.registry import DATASETS, EVALUATORS, HEADS, MODELS, OBJECTIVES, Registry
+from eqae.registry import DATASETS, DEFAULT_EVALUATORS, EVALUATORS, HEADS, MODELS, OBJECTIVES, Registry
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -123,7 +123,15 @@ class Evaluation(Section):
     """How much is measured."""
 
     orbit_images: Positive = Field(256, description="test images whose whole orbit is encoded")
-    batch_size: Positive = Field(256, description="images a forward pass")
+    conditions: tuple[Literal["D4", "30deg", "any-angle"], ...] = Field(
+        ("D4", "30deg", "any-angle"), description="transforms they are seen under; rectangles have D2 alone"
+    )
+    map_images: Positive = Field(500, description="test images whose feature maps are kept, where they are needed")
+    processes: Annotated[int, Field(ge=1, le=64)] = Field(1, description="that share the encoding on a CPU")
+    cache: str | None = Field(
+        "auto", description="folder that keeps embeddings between evaluations; auto: the user's cache; null: none"
+    )
+    batch_size: Positive = Field(256, description="images a forward pass on a GPU; on a CPU passes have one size")
 
 
 class Tracking(Section):
@@ -150,7 +158,7 @@ class Config(Section):
     training: Training = Field(Training(), description="how the weights are found")
     baselines: dict[str, Baseline] = Field({}, description="label -> model trained and judged beside")
     evaluators: dict[str, dict[str, Any]] = Field(
-        {name: {} for name in EVALUATORS}, description="a list of names, or name -> options"
+        {name: {} for name in DEFAULT_EVALUATORS}, description="all, a list of names, or name -> options"
     )
     evaluation: Evaluation = Field(Evaluation(), description="how much is measured")
     tracking: Tracking = Field(Tracking(), description="where the curves go")
@@ -159,6 +167,8 @@ class Config(Section):
     @field_validator("evaluators", mode="before")
     @classmethod
     def _names_to_mapping(cls, value: Any) -> Any:
+        if value == "all":
+            return {name: {} for name in EVALUATORS}
         return {str(name): {} for name in value} if isinstance(value, list | tuple) else value
 
     @field_validator("name")

@@ -14,16 +14,13 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from torch import Tensor
 
 from eqae.arrays import Layout, as_array, read_chunk, resolve_layout
+from eqae.blocks import BLOCK, filled_up
 from eqae.checkpoint import Checkpoint, load_checkpoint
 from eqae.errors import ConfigError, DataError
 from eqae.groups import Group
 from eqae.heads import Head, build_head
 from eqae.models import Autoencoder
 from eqae.precision import full_precision
-
-BLOCK = 32
-"""Images of every forward pass. Kernels are chosen by batch size and round differently from one size to another
-(by about 1e-7); with one size, the features of an image do not depend on which images it travels with."""
 
 
 def load_extractor(
@@ -184,7 +181,5 @@ def _over_blocks(rows: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
     results = []
     with full_precision():
         for part in rows.split(BLOCK):
-            block = rows.new_zeros((BLOCK, *rows.shape[1:]))
-            block[: len(part)] = part
-            results.append(function(block)[: len(part)])
+            results.append(function(filled_up(part, BLOCK))[: len(part)])
     return torch.cat(results)

@@ -162,9 +162,11 @@ MODELS = Registry(
     {
         "eqae": "eqae.models.equivariant:build_eqae",
         "cnn": "eqae.models.cnn:build_cnn",
+        "cnn_antialiased": "eqae.models.cnn:build_cnn_antialiased",
         "orbit_mean": "eqae.models.orbit_mean:build_orbit_mean",
         "pca": "eqae.models.pca:build_pca",
         "zernike": "eqae.models.zernike:build_zernike",
+        "backbone": "eqae.models.backbone:build_backbone",
     },
 )
 HEADS = Registry(
@@ -208,5 +210,22 @@ EVALUATORS = Registry(
         "invariance": "eqae.evaluation.invariance:evaluate_invariance",
         "classification": "eqae.evaluation.classification:evaluate_classification",
         "clustering": "eqae.evaluation.clustering:evaluate_clustering",
+        "shift": "eqae.evaluation.shift.evaluator:evaluate_shift",
+        "retrieval": "eqae.evaluation.retrieval.evaluator:evaluate_retrieval",
+        "spectrum": "eqae.evaluation.representation.spectrum:evaluate_spectrum",
+        "stability": "eqae.evaluation.representation.stability:evaluate_stability",
+        "dependence": "eqae.evaluation.representation.dependence:evaluate_dependence",
+        "uniformity": "eqae.evaluation.representation.uniformity:evaluate_uniformity",
+        "operating_point": "eqae.evaluation.representation.operating_point:evaluate_operating_point",
+        "intrinsic_dimension": "eqae.evaluation.representation.intrinsic_dimension:evaluate_intrinsic_dimension",
+        "novelty": "eqae.evaluation.representation.novelty:evaluate_novelty",
+        "neural_collapse": "eqae.evaluation.representation.neural_collapse:evaluate_neural_collapse",
+        "calibration": "eqae.evaluation.representation.calibration:evaluate_calibration",
+        "subgroups": "eqae.evaluation.representation.subgroups:evaluate_subgroups",
+        "semantic": "eqae.evaluation.semantic.evaluator:evaluate_semantic",
+        "regions": "eqae.evaluation.geometry.region_evaluation:evaluate_regions",
+        "hulls": "eqae.evaluation.geometry.hull_evaluation:evaluate_hulls",
     },
 )
+DEFAULT_EVALUATORS = ("reconstruction", "invariance", "classification", "clustering")
+"""What is judged where nothing else is asked for: a few seconds each. ``evaluators: all`` adds the long studies."""

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from eqae.evaluation.classification import evaluate_classification
-from eqae.evaluation.evidence import Evidence, Features, Score
+from eqae.evaluation.evidence import Evidence, Features, NotAvailable, Score
 from eqae.evaluation.few_labels import draw_per_class
 from eqae.evaluation.label_metrics import accuracy, confusion
 from eqae.evaluation.probes import fit_linear_probe
@@ -130,15 +130,14 @@ def test_images_without_a_label_are_left_out(make_evidence: MakeEvidence) -> Non
 def test_fewer_than_two_classes_leave_nothing_to_score(make_evidence: MakeEvidence, kept: int) -> None:
     evidence = make_evidence()
     labels = np.where(evidence.train.labels < kept, evidence.train.labels, -1)
-    findings = evaluate_classification(replace(evidence, train=relabelled(evidence.train, labels)))
-    assert findings.scores == ()
-    assert findings.drawings == {}
+    with pytest.raises(NotAvailable, match="fewer than two classes"):
+        evaluate_classification(replace(evidence, train=relabelled(evidence.train, labels)))
 
 
 def test_few_labels_are_skipped_where_a_class_has_fewer_images(make_evidence: MakeEvidence) -> None:
     found = scores(make_evidence(train=45))  # 15 images a class
     assert ("linear_probe_accuracy_10", "") in found
-    assert ("linear_probe_accuracy_100", "") not in found
+    assert found["linear_probe_accuracy_100", ""].note == "not available: class 0 has 15 training image(s)"
 
 
 def test_more_labels_help(make_evidence: MakeEvidence) -> None:

@@ -7,13 +7,15 @@ import torch
 from torch import Tensor
 
 from eqae.data.base import Dataset, Images
-from eqae.errors import DataError
 from eqae.evaluation.evidence import Evidence, Features
 from eqae.evaluation.extraction import FeatureModel, extract_evidence, extract_evidences
 from eqae.evaluation.invariance import evaluate_invariance
 from eqae.evaluation.poses import Pose
+from eqae.evaluation.views import Extraction
 from eqae.groups import get_group
+from eqae.heads import build_head
 from eqae.heads.base import Head
+from eqae.models import build_model
 from eqae.models.base import Autoencoder
 
 MakeModel = Callable[..., Any]
@@ -49,7 +51,7 @@ def relative_error(evidence: Evidence, condition: str, untrained: bool = False) 
 
 def test_features_are_those_of_the_head_on_the_embedding(orbit_rows: MakeModel, make_dataset: MakeDataset) -> None:
     dataset, model = make_dataset(), orbit_rows("D4", (1, 9, 9))
-    evidence = extract_evidence(subject(model), dataset, batch_size=5)
+    evidence = extract_evidence(subject(model), dataset)
     for features, images in ((evidence.train, dataset.train), (evidence.test, dataset.test)):
         expected = subject(model).features(images.batch(slice(None)))
         np.testing.assert_allclose(features.upright, expected.numpy(), rtol=1e-5, atol=1e-6)
@@ -61,7 +63,7 @@ def test_features_are_those_of_the_head_on_the_embedding(orbit_rows: MakeModel, 
 
 def test_turned_features_are_those_of_turned_images(orbit_rows: MakeModel, make_dataset: MakeDataset) -> None:
     dataset, model = make_dataset(test=6), orbit_rows("C1", (1, 9, 9))
-    evidence = extract_evidence(subject(model), dataset, batch_size=4)
+    evidence = extract_evidence(subject(model), dataset)
     images = dataset.test.batch(slice(None))
     for condition, features in evidence.turned.items():
         assert features.values.shape == (6, {"D4": 8, "30deg": 12, "any-angle": 36}[condition], 6)
@@ -88,7 +90,7 @@ def test_an_equivariant_model_is_invariant_to_rounding_and_a_plain_one_is_not(
 
 def test_features_do_not_depend_on_the_batch_size(orbit_rows: MakeModel, make_dataset: MakeDataset) -> None:
     model, dataset = orbit_rows("D4", (1, 9, 9)), make_dataset()
-    whole, blocks = (extract_evidence(subject(model), dataset, batch_size=size) for size in (1000, 3))
+    whole, blocks = (extract_evidence(subject(model), dataset, Extraction(block=size)) for size in (1000, 3))
     for a, b in zip(all_features(whole), all_features(blocks), strict=True):
         np.testing.assert_allclose(a.values, b.values, rtol=1e-6, atol=1e-6)
 
@@ -99,7 +101,7 @@ def test_features_follow_their_images_when_the_dataset_is_shuffled(
     model, dataset = orbit_rows("D4", (1, 9, 9)), make_dataset()
     order = torch.randperm(len(dataset.test), generator=torch.Generator().manual_seed(0))
     shuffled = Dataset("smooth", dataset.train, dataset.test.take(order))
-    straight, mixed = (extract_evidence(subject(model), d, batch_size=4) for d in (dataset, shuffled))
+    straight, mixed = (extract_evidence(subject(model), d) for d in (dataset, shuffled))
     np.testing.assert_allclose(mixed.test.values, straight.test.values[order.numpy()], rtol=1e-6, atol=1e-6)
     assert straight.reconstruction_error is not None
     assert mixed.reconstruction_error is not None
@@ -112,7 +114,7 @@ def test_several_heads_share_one_pass_and_get_what_each_gets_alone(
     model, dataset = orbit_rows("D4", (1, 9, 9)), make_dataset()
     alone = [extract_evidence(subject(model, power=power), dataset) for power in (1, 2)]
     encoded_for_two, model.encoded = model.encoded, 0
-    together = extract_evidences([subject(model, f"fake:{power}", power) for power in (1, 2)], dataset)
+    together = list(extract_evidences([subject(model, f"fake:{power}", power) for power in (1, 2)], dataset))
     assert 2 * model.encoded == encoded_for_two
     assert [evidence.model for evidence in together] == ["fake:1", "fake:2"]
     for one, shared in zip(alone, together, strict=True):
@@ -152,14 +154,14 @@ def test_the_turned_images_are_spread_over_the_test_split(orbit_rows: MakeModel,
     dataset = make_dataset(test=20)
     sorted_by_class = Images(dataset.test.pixels, torch.arange(20) // 5)
     dataset = Dataset("sorted", dataset.train, sorted_by_class, ("a", "b", "c", "d"))
-    evidence = extract_evidence(subject(orbit_rows("D4", (1, 9, 9))), dataset, orbit_images=4)
+    evidence = extract_evidence(subject(orbit_rows("D4", (1, 9, 9))), dataset, Extraction(orbit_images=4))
     assert evidence.turned["D4"].labels.tolist() == [0, 1, 2, 3]
     np.testing.assert_array_equal(evidence.turned["D4"].upright, evidence.test.upright[::5])
 
 
 def test_the_reconstruction_error_is_that_of_each_image(orbit_rows: MakeModel, make_dataset: MakeDataset) -> None:
     dataset, model = make_dataset(channels=3), orbit_rows("D4", (3, 9, 9))
-    evidence = extract_evidence(subject(model), dataset, batch_size=4)
+    evidence = extract_evidence(subject(model), dataset)
     against_black = dataset.test.pixels.numpy().astype(np.float64) ** 2
     assert evidence.reconstruction_error is not None
     np.testing.assert_allclose(evidence.reconstruction_error, against_black.mean(axis=(1, 2, 3)), rtol=1e-5)
@@ -176,20 +178,18 @@ def test_rectangles_are_judged_under_the_symmetries_they_have(orbit_rows: MakeMo
 
 @pytest.mark.parametrize("with_initial", [False, True])
 @pytest.mark.parametrize("size", [(9, 9), (6, 10)])
-def test_progress_counts_every_encoded_image_and_ends_at_the_total(
+def test_progress_counts_every_image_in_every_pose_and_ends_at_the_total(
     orbit_rows: MakeModel, make_dataset: MakeDataset, size: tuple[int, int], with_initial: bool
 ) -> None:
     calls: list[tuple[int, int]] = []
-    model = orbit_rows("D2", (1, *size))
     untrained = orbit_rows("D2", (1, *size), seed=1) if with_initial else None
-    extract_evidence(
-        subject(model, untrained=untrained), make_dataset(size=size), orbit_images=7, batch_size=3,
-        progress=lambda done, total: calls.append((done, total)),
-    )  # fmt: skip
+    extraction = Extraction(orbit_images=7, block=3, progress=lambda done, total: calls.append((done, total)))
+    extract_evidence(subject(orbit_rows("D2", (1, *size)), untrained=untrained), make_dataset(size=size), extraction)
     done = [count for count, _ in calls]
     assert done == sorted(set(done))
     assert {total for _, total in calls} == {done[-1]}
-    assert done[-1] == model.encoded + (untrained.encoded if untrained else 0)
+    poses, returned = (40, 33) if size == (9, 9) else (4, 0)
+    assert done[-1] == 23 + 17 + 7 * (poses * (1 + with_initial) + returned)
 
 
 def test_extraction_leaves_every_module_in_the_mode_it_was_in(orbit_rows: MakeModel, make_dataset: MakeDataset) -> None:
@@ -203,17 +203,69 @@ def test_extraction_leaves_every_module_in_the_mode_it_was_in(orbit_rows: MakeMo
     assert not subject(model).features(torch.rand(2, 1, 9, 9)).requires_grad
 
 
-def test_features_that_are_not_finite_name_the_model_and_the_image(
-    orbit_rows: MakeModel, make_dataset: MakeDataset
-) -> None:
-    class Diverged(Rows):
-        def forward(self, embedding: Tensor) -> Tensor:
-            features = super().forward(embedding)
-            return features.where(torch.arange(len(features))[:, None] != 4, torch.inf)
+def test_nothing_is_extracted_that_nobody_needs(orbit_rows: MakeModel, make_dataset: MakeDataset) -> None:
+    model, dataset = orbit_rows("D4", (1, 9, 9)), make_dataset()
+    evidence = extract_evidence(subject(model, untrained=model), dataset, Extraction(needs=frozenset()))
+    assert (evidence.turned, evidence.there_and_back, evidence.untrained, evidence.maps) == ({}, {}, {}, {})
+    assert evidence.reconstruction_error is evidence.pixels is evidence.code is evidence.encode is None
+    probe = 2 * 32  # a blank image finds the shapes, and golden ones the fingerprint, of each of two passes at most
+    assert model.encoded <= 2 * 32 + probe
 
-    model = orbit_rows("D4", (1, 9, 9))
-    with pytest.raises(DataError, match=r"'broken'.*training image 4"):
-        extract_evidence(FeatureModel("broken", model, Diverged(model)), make_dataset())
+
+def test_one_condition_alone_can_be_asked_for(orbit_rows: MakeModel, make_dataset: MakeDataset) -> None:
+    chosen = Extraction(conditions=("D4",))
+    evidence = extract_evidence(subject(orbit_rows("D4", (1, 9, 9))), make_dataset(), chosen)
+    assert set(evidence.turned) == {"D4"}
+    assert evidence.there_and_back == {}
+
+
+def test_what_an_image_gets_does_not_depend_on_the_images_beside_it(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset(size=(16, 16), test=70)
+    few = Dataset(dataset.name, dataset.train, dataset.test.take(torch.arange(33, 70)), dataset.class_names)
+    torch.manual_seed(0)
+    model = build_model("eqae", (1, 16, 16), {"fields": [2, 3], "code": 4}).eval()
+    gram = FeatureModel("eqae", model, build_head("gram", model, {}))
+    all_of_them, some = (extract_evidence(gram, d, Extraction(needs=frozenset())) for d in (dataset, few))
+    np.testing.assert_array_equal(all_of_them.test.values[33:], some.test.values)
+
+
+def test_feature_maps_and_the_code_come_with_the_same_pass(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset(size=(16, 16), test=20)
+    torch.manual_seed(0)
+    model = build_model("eqae", (1, 16, 16), {"fields": [2, 3], "code": 4}).eval()
+    chosen = Extraction(map_images=5)
+    evidence = extract_evidence(FeatureModel("eqae", model, build_head("mean", model, {})), dataset, chosen)
+    assert list(evidence.maps) == ["stage 1", "stage 2"]
+    images = dataset.test.batch(slice(None))
+    with torch.no_grad():
+        V, maps = model.encode_with_maps(images)
+    for layer, expected in maps.items():
+        found = evidence.maps[layer]
+        np.testing.assert_array_equal(found.index, [0, 4, 8, 12, 16])
+        np.testing.assert_array_equal(found.labels, dataset.test.labels[::4])
+        assert (found.height, found.width) == tuple(expected.shape[-2:])
+        wanted = expected[::4].permute(0, 3, 4, 1, 2).flatten(1, 2)
+        np.testing.assert_allclose(found.values, wanted.numpy(), rtol=2e-3, atol=2e-3)
+    assert evidence.code is not None
+    np.testing.assert_allclose(evidence.code.test, V.flatten(1).numpy(), rtol=1e-4, atol=1e-5)
+    decoded = evidence.code.decode(evidence.code.test[:3])
+    with torch.no_grad():
+        expected_images = model.decode(V[:3]).numpy()
+    np.testing.assert_allclose(decoded, expected_images, rtol=1e-3, atol=1e-4)
+    assert evidence.encode is not None
+    np.testing.assert_allclose(evidence.encode(images).numpy(), evidence.test.upright, rtol=1e-4, atol=1e-5)
+
+
+def test_large_features_lie_on_disk_and_are_the_same(
+    orbit_rows: MakeModel, make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, dataset = orbit_rows("D4", (1, 9, 9)), make_dataset()
+    in_memory = extract_evidence(subject(model), dataset)
+    monkeypatch.setattr("eqae.evaluation.extraction.SPILL", 0)
+    for evidence in extract_evidences([subject(model)], dataset):
+        assert isinstance(evidence.train.values, np.memmap)
+        for a, b in zip(all_features(in_memory), all_features(evidence), strict=True):
+            np.testing.assert_array_equal(a.values, b.values)
 
 
 def all_features(evidence: Evidence) -> list[Features]:

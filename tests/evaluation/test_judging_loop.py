@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from eqae.errors import ConfigError
+from eqae.evaluation.declaration import evaluator
 from eqae.evaluation.evidence import Evidence
-from eqae.evaluation.loop import judge
+from eqae.evaluation.loop import judge, needs_of_all
 from eqae.registry import EVALUATORS
 
 MakeEvidence = Callable[..., Evidence]
@@ -17,7 +18,10 @@ def test_every_model_is_judged_by_every_evaluator_in_order(make_evidence: MakeEv
     evaluators: dict[str, dict[str, Any]] = {"invariance": {}, "reconstruction": {}}
     evidences = [make_evidence(model=label) for label in ("a", "b")]
     results = judge(evidences, evaluators, said.append)
-    assert said == ["a: invariance", "a: reconstruction", "b: invariance", "b: reconstruction"]
+    assert [words.split(" (")[0] for words in said] == [
+        "a: invariance", "a: reconstruction", "b: invariance", "b: reconstruction",
+    ]  # fmt: skip
+    assert all(words.endswith("(under 1 s)") for words in said)
     for label in ("a", "b"):
         own = [row for row in results.rows if row.model.split(" ")[0] == label]
         assert {row.evaluator for row in own} == set(evaluators)
@@ -72,3 +76,39 @@ def test_an_evaluator_of_ones_own_joins_the_loop(make_evidence: MakeEvidence, mo
     EVALUATORS.add("width", evaluate_width)
     (row,) = judge([make_evidence()], {"width": {"scale": 2}}).rows
     assert (row.evaluator, row.metric, row.value) == ("width", "width", 12)
+
+
+def test_what_is_not_available_is_a_row_that_says_why_and_the_rest_goes_on(make_evidence: MakeEvidence) -> None:
+    results = judge([make_evidence(reconstruction_error=None)], {"reconstruction": {}, "invariance": {}})
+    first, *rest = results.rows
+    assert first.note == "not available: the model has no decoder"
+    assert np.isnan(first.value)
+    assert {row.evaluator for row in rest} == {"invariance"}
+
+
+def test_features_that_are_not_finite_cost_their_own_model_alone_its_figures(
+    make_evidence: MakeEvidence,
+) -> None:
+    broken = make_evidence(model="broken")
+    broken.test.values[17, 0, 2] = np.nan
+    results = judge([broken, make_evidence(model="sound")], {"invariance": {}, "clustering": {}}, project=True)
+    notes = [row.note for row in results.rows if row.model == "broken"]
+    assert notes == ["not available: the features of test image 17 are NaN or infinite"] * 2
+    assert not any(row.note for row in results.rows if row.model.startswith("sound"))
+
+
+def test_results_are_kept_after_every_model(make_evidence: MakeEvidence) -> None:
+    kept: list[int] = []
+    evidences = [make_evidence(model=label) for label in ("a", "b")]
+    judge(evidences, {"reconstruction": {}}, keep=lambda results: kept.append(len(results.rows)))
+    assert kept == [1, 2]
+
+
+def test_the_extraction_is_told_what_the_evaluators_need() -> None:
+    assert needs_of_all({"reconstruction": {}, "invariance": {}}) == {"reconstruction", "orbits", "untrained"}
+    assert needs_of_all({}) == frozenset()
+
+
+def test_a_need_that_no_extraction_knows_is_refused() -> None:
+    with pytest.raises(ValueError, match="no such evidence: gradients"):
+        evaluator(needs={"gradients"}, cost=lambda _: 1.0)  # type: ignore[arg-type]

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from eqae.evaluation.evidence import Evidence
+from eqae.evaluation.evidence import Evidence, NotAvailable
 from eqae.evaluation.reconstruction import evaluate_reconstruction
 
 MakeEvidence = Callable[..., Evidence]
@@ -20,4 +20,5 @@ def test_the_score_is_the_mean_error_and_lower_is_better(make_evidence: MakeEvid
 
 
 def test_a_model_without_a_decoder_has_no_score(make_evidence: MakeEvidence) -> None:
-    assert evaluate_reconstruction(make_evidence(reconstruction_error=None)).scores == ()
+    with pytest.raises(NotAvailable, match="no decoder"):
+        evaluate_reconstruction(make_evidence(reconstruction_error=None))

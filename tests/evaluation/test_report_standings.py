@@ -11,7 +11,7 @@ from report_factory import fabricate, row
 
 from eqae.evaluation.report.markup import Markup, tag
 from eqae.evaluation.report.number_text import ABSENT, number_in_prose, number_text
-from eqae.evaluation.report.standings import Column, cells, marks, trained_models
+from eqae.evaluation.report.standings import Column, Mark, cells, marks, trained_models
 from eqae.evaluation.report.subject import Subject
 from eqae.evaluation.report.summary import invariance, wins
 from eqae.evaluation.report.table import score_table
@@ -19,8 +19,8 @@ from eqae.evaluation.report.vocabulary import metric_wording
 from eqae.evaluation.results import Results, Row
 
 
-def by_label(*rows: Row) -> dict[str, Row]:
-    return {r.model: r for r in rows}
+def standing(*rows: Row) -> dict[str, Mark]:
+    return marks(Results(list(rows)), Column(rows[0].metric, rows[0].condition))
 
 
 def spoken(parts: list[str]) -> str:
@@ -28,41 +28,41 @@ def spoken(parts: list[str]) -> str:
 
 
 def test_best_is_the_highest_where_higher_is_better() -> None:
-    rows = by_label(row("knn_accuracy", 0.9, "a"), row("knn_accuracy", 0.5, "b"))
-    assert marks(rows) == {"a": "best", "b": ""}
+    rows = (row("knn_accuracy", 0.9, "a"), row("knn_accuracy", 0.5, "b"))
+    assert standing(*rows) == {"a": "best", "b": ""}
 
 
 def test_best_is_the_lowest_where_lower_is_better() -> None:
-    rows = by_label(row("reconstruction_mse", 0.9, "a"), row("reconstruction_mse", 0.5, "b"))
-    assert marks(rows) == {"a": "", "b": "best"}
+    rows = (row("reconstruction_mse", 0.9, "a"), row("reconstruction_mse", 0.5, "b"))
+    assert standing(*rows) == {"a": "", "b": "best"}
 
 
 def test_intervals_that_overlap_the_best_are_marked_and_others_are_not() -> None:
-    rows = by_label(*(row("knn_accuracy", value, name) for name, value in (("a", 0.9), ("b", 0.885), ("c", 0.87))))
-    assert marks(rows) == {"a": "best", "b": "tied", "c": ""}
+    rows = [row("knn_accuracy", value, name) for name, value in (("a", 0.9), ("b", 0.885), ("c", 0.87))]
+    assert standing(*rows) == {"a": "best", "b": "tied", "c": ""}
 
 
 def test_without_intervals_only_equal_values_share_the_first_place() -> None:
     values = {"a": 0.9, "b": 0.9, "c": 0.8999}
-    rows = by_label(*(row("knn_accuracy", v, name, low=None, high=None) for name, v in values.items()))
-    assert marks(rows) == {"a": "best", "b": "best", "c": ""}
+    rows = [row("knn_accuracy", v, name, low=None, high=None) for name, v in values.items()]
+    assert standing(*rows) == {"a": "best", "b": "best", "c": ""}
 
 
 def test_errors_of_rounding_size_are_tied_whatever_their_intervals() -> None:
     values = {"a": 1e-7, "b": 9e-6, "c": 2e-5}
-    rows = by_label(*(row("relative_invariance_error", v, m, "D4", low=v, high=v) for m, v in values.items()))
-    assert marks(rows) == {"a": "best", "b": "tied", "c": ""}
+    rows = [row("relative_invariance_error", v, m, "D4", low=v, high=v) for m, v in values.items()]
+    assert standing(*rows) == {"a": "best", "b": "tied", "c": ""}
 
 
 def test_what_is_not_a_number_is_never_best() -> None:
-    rows = by_label(*(row("invariance_ratio", v, m) for m, v in (("a", float("nan")), ("b", 0.2), ("c", 0.9))))
-    assert marks(rows) == {"a": "", "b": "best", "c": ""}
+    rows = [row("invariance_ratio", v, m) for m, v in (("a", float("nan")), ("b", 0.2), ("c", 0.9))]
+    assert standing(*rows) == {"a": "", "b": "best", "c": ""}
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=8), st.booleans())
 def test_the_best_is_an_extreme_of_the_values(values: list[float], higher: bool) -> None:
-    rows = by_label(*(row("knn_accuracy", v, str(i), higher_is_better=higher) for i, v in enumerate(values)))
-    best = {rows[label].value for label, mark in marks(rows).items() if mark == "best"}
+    rows = {str(i): row("knn_accuracy", v, str(i), higher_is_better=higher) for i, v in enumerate(values)}
+    best = {rows[label].value for label, mark in standing(*rows.values()).items() if mark == "best"}
     assert best == {max(values) if higher else min(values)}
 
 

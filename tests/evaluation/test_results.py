@@ -17,6 +17,7 @@ MakeEvidence = Callable[..., Evidence]
 ROW = Row("m", "d", "invariance", "invariance_ratio", "D4", 0.25, 0.2, 0.3, False, 512, 0)
 COLUMNS = [
     "model", "dataset", "evaluator", "metric", "condition", "value", "low", "high", "higher_is_better", "n", "seed",
+    "note",
 ]  # fmt: skip
 
 
@@ -29,11 +30,11 @@ def test_results_come_back_from_their_file(tmp_path: Path) -> None:
 def test_the_json_is_that_of_the_contract(tmp_path: Path) -> None:
     Results([ROW]).to_json(tmp_path / "results.json")
     document = json.loads((tmp_path / "results.json").read_text())
-    assert list(document) == ["format", "rows"]
+    assert list(document) == ["format", "rows", "differences"]
     assert document["format"] == 1
     assert list(document["rows"][0]) == COLUMNS
     assert list(document["rows"][0].values()) == [
-        "m", "d", "invariance", "invariance_ratio", "D4", 0.25, 0.2, 0.3, False, 512, 0,
+        "m", "d", "invariance", "invariance_ratio", "D4", 0.25, 0.2, 0.3, False, 512, 0, "",
     ]  # fmt: skip
 
 

@@ -9,9 +9,11 @@ from eqae.models import Autoencoder, build_model
 TINY: dict[str, dict[str, Any]] = {
     "eqae": {"fields": [2, 3], "code": 4},
     "cnn": {"fields": [2, 3], "code": 4},
+    "cnn_antialiased": {"fields": [2, 3], "code": 4},
     "orbit_mean": {"base": {"name": "cnn", "fields": [2, 3], "code": 4}},
     "pca": {"components": 5},
     "zernike": {"degree": 4},
+    "backbone": {"architecture": "mobilenet_v3_small"},
 }
 
 

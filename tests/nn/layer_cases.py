@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from eqae.groups import Group, get_group
 from eqae.nn import (
     BilinearUpsample,
+    BlurPool,
     FieldAvgPool,
     FieldBatchNorm,
     FieldMaxPool,
@@ -86,6 +87,7 @@ CASES = [
     LayerCase("batch_norm", "fields", "fields", lambda g, s, w: FieldBatchNorm(FIELDS, g.order)),
     LayerCase("avg_pool", "fields", "fields", lambda g, s, w: FieldAvgPool(s)),
     LayerCase("max_pool", "fields", "fields", lambda g, s, w: FieldMaxPool(s)),
+    LayerCase("blur_pool", "fields", "fields", lambda g, s, w: BlurPool(s)),
     LayerCase("group_max_pool", "fields", "image", lambda g, s, w: GroupMaxPool(g.order)),
     LayerCase("group_mean_pool", "fields", "image", lambda g, s, w: GroupMeanPool(g.order)),
     LayerCase("upsample", "fields", "fields", lambda g, s, w: BilinearUpsample(2 * s + 1)),

@@ -14,13 +14,16 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from eqae.blocks import BLOCK
 from eqae.config import Config
 from eqae.data.base import Dataset
+from eqae.evaluation.cache import default_cache, make_room
 from eqae.evaluation.evidence import Evidence
 from eqae.evaluation.extraction import FeatureModel, extract_evidences
-from eqae.evaluation.loop import judge
+from eqae.evaluation.loop import judge, needs_of_all
 from eqae.evaluation.report import Poses, eight_poses, print_table, write_report
 from eqae.evaluation.results import Results
+from eqae.evaluation.views import Extraction
 from eqae.models import Autoencoder
 from eqae.runs import RunDirectory
 
@@ -47,14 +50,18 @@ def judge_and_report(
     facts: Mapping[str, str],
 ) -> Results:
     """Judge every contender; write ``results.json``, ``results.csv`` and ``report.html``; print the table."""
-    device = pick_device(config.training.accelerator)
+    out.path.mkdir(parents=True, exist_ok=True)
     with _display(console) as display:
         task = display.add_task("judging", total=None, note="")
-        evidences = _extract_all(contenders, dataset, config, device, display, task)
-        results = judge(evidences, config.evaluators, lambda what: display.update(task, note=f"{what} …"), project=True)
-    out.path.mkdir(parents=True, exist_ok=True)
-    results.to_json(out.results)
-    results.to_csv(out.table)
+        evidences = _extract_all(contenders, dataset, config, display, task)
+
+        def announce(what: str) -> None:
+            display.update(task, note=f"{what} …")
+            if not console.is_terminal:
+                console.print(f"    {what}", highlight=False)
+
+        results = judge(evidences, config.evaluators, announce, project=True, keep=lambda done: _save(done, out))
+    _save(results, out)
     poses = [_poses(contender, dataset) for contender in contenders if contender.model.has_decoder]
     models = {subject.label: describe(subject) for contender in contenders for subject in contender.subjects}
     write_report(out.report, results, poses, title, {**dataset_facts(dataset), **facts, **environment_facts()}, models)
@@ -113,30 +120,43 @@ def _display(console: Console) -> Progress:
 
 
 def _extract_all(
-    contenders: Sequence[Contender],
-    dataset: Dataset,
-    config: Config,
-    device: torch.device,
-    display: Progress,
-    task: TaskID,
+    contenders: Sequence[Contender], dataset: Dataset, config: Config, display: Progress, task: TaskID
 ) -> Iterator[Evidence]:
     """Evidence of one contender after the other, so that only one's features are in memory."""
+    asked = config.evaluation
+    device = pick_device(config.training.accelerator)
+    cache = _cache(asked.cache)
+    extraction = Extraction(
+        needs=needs_of_all(config.evaluators),
+        orbit_images=asked.orbit_images,
+        map_images=asked.map_images,
+        conditions=None if dataset.test.shape[1] != dataset.test.shape[2] else asked.conditions,
+        device=device,
+        block=BLOCK if device.type == "cpu" else asked.batch_size,
+        processes=asked.processes,
+        cache=cache,
+        progress=lambda done, total: display.update(task, completed=done, total=total),
+    )
     for number, contender in enumerate(contenders, 1):
         label = contender.subjects[0].label
         if not display.console.is_terminal:
             display.console.print(f"  judging {label} ({number}/{len(contenders)})", highlight=False)
         display.update(task, note=f"{label}: extracting features")
-        yield from extract_evidences(
-            contender.subjects,
-            dataset,
-            orbit_images=config.evaluation.orbit_images,
-            batch_size=config.evaluation.batch_size,
-            device=device,
-            progress=lambda done, total: display.update(task, completed=done, total=total),
-        )
-        for subject in contender.subjects:
-            subject.model.cpu()
-            subject.head.cpu()
+        yield from extract_evidences(contender.subjects, dataset, extraction)
+    if cache is not None:
+        make_room(cache)
+
+
+def _cache(chosen: str | None) -> Path | None:
+    """The folder that keeps embeddings, as the config says."""
+    if chosen is None:
+        return None
+    return default_cache() if chosen == "auto" else Path(chosen)
+
+
+def _save(results: Results, out: RunDirectory) -> None:
+    results.to_json(out.results)
+    results.to_csv(out.table)
 
 
 def _poses(contender: Contender, dataset: Dataset) -> Poses:

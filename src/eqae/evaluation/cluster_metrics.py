@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch.sparse import check_sparse_tensor_invariants
 from torchmetrics.functional.clustering import adjusted_rand_score, normalized_mutual_info_score
@@ -26,13 +27,26 @@ def clustering_accuracy(clusters: IntArray, labels: IntArray) -> float:
 
     A cluster without a class of its own, and a class without a cluster, count as wrong.
     """
+    return float(matched(clusters, labels).mean())
+
+
+def matched(clusters: IntArray, labels: IntArray) -> NDArray[np.bool_]:
+    """Which images are in the class of their cluster under the best one-to-one matching, ``(N,)``."""
     table = contingency(clusters, labels)
-    return float(table[linear_sum_assignment(table, maximize=True)].sum() / len(labels))
+    class_of = np.full(len(table), -1)
+    rows, columns = linear_sum_assignment(table, maximize=True)
+    class_of[rows] = columns
+    return np.asarray(class_of[clusters] == labels)
+
+
+def in_largest_class(clusters: IntArray, labels: IntArray) -> NDArray[np.bool_]:
+    """Which images are in the largest class of their cluster, ``(N,)``."""
+    return np.asarray(contingency(clusters, labels).argmax(axis=1)[clusters] == labels)
 
 
 def purity(clusters: IntArray, labels: IntArray) -> float:
     """Share of images in the largest class of their cluster; never below :func:`clustering_accuracy`."""
-    return float(contingency(clusters, labels).max(axis=1).sum() / len(labels))
+    return float(in_largest_class(clusters, labels).mean())
 
 
 def normalised_mutual_information(clusters: IntArray, labels: IntArray) -> float:
@@ -53,3 +67,5 @@ METRICS = {
     "ari": adjusted_rand_index,
     "purity": purity,
 }
+BY_IMAGE = {"acc": matched, "purity": in_largest_class}
+"""What the metrics that are means over images say of each."""

@@ -14,7 +14,8 @@ from sklearn.mixture import GaussianMixture
 
 from eqae.data.base import UNLABELED
 from eqae.evaluation.bootstrap import bootstrap_agreement, bootstrap_mean
-from eqae.evaluation.cluster_metrics import METRICS
+from eqae.evaluation.cluster_metrics import BY_IMAGE, METRICS
+from eqae.evaluation.declaration import evaluator
 from eqae.evaluation.evidence import Evidence, Findings, FloatArray, IntArray, Score
 from eqae.evaluation.preprocessing import compress
 
@@ -22,6 +23,7 @@ DIMENSIONS = 32
 SILHOUETTE_IMAGES = 2_000
 
 
+@evaluator(cost=lambda scale: 2 + 3e-7 * scale.train * (scale.width + 10 * max(scale.classes, 10)))
 def evaluate_clustering(evidence: Evidence, *, clusters: Annotated[int, Ge(2)] | None = None) -> Findings:
     """k-means (10 starts) and a Gaussian mixture (full covariance, 3 starts) of the training features.
 
@@ -57,7 +59,9 @@ def _agreement(clusterer: str, clusters: IntArray, labels: IntArray, seed: int) 
     scores = []
     for name, metric in METRICS.items():
         low, high = bootstrap_agreement(metric, clusters, labels, seed)
-        scores.append(Score(f"{clusterer}_{name}", metric(clusters, labels), low, high, True, len(labels)))
+        samples = np.asarray(BY_IMAGE[name](clusters, labels), np.float64) if name in BY_IMAGE else None
+        value = metric(clusters, labels)
+        scores.append(Score(f"{clusterer}_{name}", value, low, high, True, len(labels), samples=samples))
     return scores
 
 

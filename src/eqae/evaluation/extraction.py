@@ -1,25 +1,28 @@
-"""One pass over the images gives the features that every evaluator sees."""
+"""One pass over the images gives all that the evaluators see; heads read what the encoder said."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from eqae.data.base import Dataset, Images
-from eqae.errors import DataError
-from eqae.evaluation.evidence import Evidence, Features, FloatArray, IntArray
-from eqae.evaluation.poses import IDENTITY, Pose, conditions
-from eqae.evaluation.rows import IndexedRows
+from eqae.blocks import filled_up
+from eqae.data.base import Dataset
+from eqae.evaluation.evidence import Code, Encoder, Evidence, FeatureMaps, Features, FloatArray, IntArray
+from eqae.evaluation.passes import evaluating
+from eqae.evaluation.poses import IDENTITY, Pose
+from eqae.evaluation.views import Arrays, Extraction, Views
 from eqae.heads.base import Head
 from eqae.models.base import Autoencoder
 
-Progress = Callable[[int, int], None]
-Motion = Callable[[Tensor], Tensor]
+SPILL = 2**28
+"""Bytes beyond which an array of features lies on disk instead of in memory."""
 
 
 @dataclass(frozen=True)
@@ -44,199 +47,175 @@ class FeatureModel:
 
     def features(self, images: Tensor) -> Tensor:
         """Features ``(B, D)`` of images ``(B, C, H, W)``, float in [0, 1], in evaluation mode and without gradient."""
-        with _evaluating(self.model, self.head):
+        with evaluating(self.model, self.head):
             features: Tensor = self.head(self.model.encode(images))
             return features
 
 
-def extract_evidence(
-    subject: FeatureModel,
-    dataset: Dataset,
-    *,
-    orbit_images: int = 512,
-    batch_size: int = 256,
-    device: str | torch.device = "cpu",
-    progress: Progress | None = None,
-) -> Evidence:
+def extract_evidence(subject: FeatureModel, dataset: Dataset, extraction: Extraction | None = None) -> Evidence:
     """All that the evaluators need to know of one model with one head; see :func:`extract_evidences`."""
-    return extract_evidences(
-        [subject], dataset, orbit_images=orbit_images, batch_size=batch_size, device=device, progress=progress
-    )[0]
+    (evidence,) = extract_evidences([subject], dataset, extraction)
+    return evidence
 
 
 def extract_evidences(
-    subjects: Sequence[FeatureModel],
-    dataset: Dataset,
-    *,
-    orbit_images: int = 512,
-    batch_size: int = 256,
-    device: str | torch.device = "cpu",
-    progress: Progress | None = None,
-) -> list[Evidence]:
-    """Features of every image for several heads of one model: each image is encoded once, and all heads read V.
+    subjects: Sequence[FeatureModel], dataset: Dataset, extraction: Extraction | None = None
+) -> Iterator[Evidence]:
+    """Evidence for several heads of one model: each image is encoded once, and all heads read V.
+
+    Embeddings lie on disk, and the features of a head are made when its turn comes; those beyond 256 MB lie on disk
+    too. What the cache holds already is not encoded again, so an interrupted extraction continues where it stopped.
+    No number depends on how much is extracted together, in how many processes, or in which order.
 
     Args:
-        subjects: heads of the same ``model`` (and the same ``untrained``); the modules are moved to ``device``.
-        dataset: training images are taken as they are; test images as they are and, ``orbit_images`` of them spread
-            evenly over the split, in every pose of :func:`eqae.evaluation.poses.conditions`.
-        orbit_images: number of images that are turned.
-        batch_size: images encoded at a time; the features do not depend on it beyond rounding.
-        device: where the networks run.
-        progress: called with the number of images encoded so far, and of all that will be.
+        subjects: heads of the same ``model`` (and the same ``untrained``); the modules are moved to the device, and
+            back to the CPU at the end.
+        dataset: training images are taken as they are; test images as they are, and some of them in every pose.
+        extraction: how much; None for everything.
 
     Raises:
         ValueError: the subjects do not share one model.
-        DataError: the features of an image are not finite; the subject and the image are named.
     """
     first = subjects[0]
     if any(s.model is not first.model or s.untrained is not first.untrained for s in subjects):
         raise ValueError("subjects of one extraction must share one model")
-    run = _Extraction(dataset, orbit_images, batch_size, torch.device(device), progress)
-    run.expect(first)
-    heads = [s.head for s in subjects]
-    error = run.reconstruction_error(first.model) if first.model.has_decoder else None
-    columns = zip(
-        subjects,
-        run.upright(first.model, heads, dataset.train),
-        run.upright(first.model, heads, dataset.test),
-        run.orbits(first.model, heads),
-        run.returns(first.model, heads),
-        run.orbits(first.untrained, [s.untrained_head or s.head for s in subjects]),
-        strict=True,
-    )
-    return [
-        _finite(Evidence(
-            model=subject.label, dataset=dataset.name, group=first.model.group.name, seed=subject.seed,
-            train=train, test=test, turned=turned, there_and_back=back, untrained=untrained,
-            reconstruction_error=error, class_names=dataset.class_names,
-        ))
-        for subject, train, test, turned, back, untrained in columns
-    ]  # fmt: skip
+    return _generate(subjects, dataset, extraction or Extraction())
 
 
-class _Extraction:
-    """The passes over one dataset, and how far they are."""
+def _generate(subjects: Sequence[FeatureModel], dataset: Dataset, extraction: Extraction) -> Iterator[Evidence]:
+    model, untrained = subjects[0].model, subjects[0].untrained
+    views = Views(dataset, extraction)
+    with ExitStack() as stack:
+        for module in (model, untrained):
+            if module is not None:
+                stack.enter_context(_on_device(module, extraction.device))
+        seen = views.look(model, untrained, stack)
+        for subject in subjects:
+            with TemporaryDirectory(prefix="eqae-features-") as scratch:
+                yield _Reading(subject, views, seen, Path(scratch)).evidence()
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        orbit_images: int,
-        batch_size: int,
-        device: torch.device,
-        progress: Progress | None,
-    ) -> None:
-        self.dataset = dataset
-        self.batch_size = batch_size
-        self.device = device
-        self.progress = progress
-        self.done = self.total = 0
-        # Spread evenly, because a folder's images may be sorted by class.
-        count = min(orbit_images, len(dataset.test))
-        self.orbit = dataset.test.take(torch.arange(count) * len(dataset.test) // count)
-        self.conditions = conditions(*dataset.test.shape[1:])
-        self.poses = tuple(dict.fromkeys(pose for poses in self.conditions.values() for pose in poses))
-        self.inexact = tuple(pose for pose in self.poses if not pose.is_exact)
 
-    def expect(self, subject: FeatureModel) -> None:
-        """Count the images that will be encoded, for the progress display."""
-        upright = len(self.dataset.train) + len(self.dataset.test) * (1 + subject.model.has_decoder)
-        # The pass there and back encodes the identity too, which stands for every exact pose.
-        returns = len(self.inexact) + 1 if self.inexact else 0
-        turned = len(self.poses) * (1 if subject.untrained is None else 2) + returns
-        self.total = upright + len(self.orbit) * turned
+class _Reading:
+    """What one head makes of the embeddings."""
 
-    def upright(self, model: Autoencoder, heads: Sequence[Head], images: Images) -> list[Features]:
-        """Features of all images as they are, one entry a head."""
-        labels = images.labels.numpy()
-        return [
-            _features(values, labels, (IDENTITY,)) for values in self._encode(model, heads, images, [IDENTITY.apply])
-        ]
+    def __init__(self, subject: FeatureModel, views: Views, seen: Mapping[str, Arrays], scratch: Path) -> None:
+        self.subject, self.views, self.seen, self.scratch = subject, views, seen, scratch
+        self.device = views.extraction.device
 
-    def orbits(self, model: Autoencoder | None, heads: Sequence[Head]) -> list[dict[str, Features]]:
-        """Features of the orbit images in every pose, one entry a head, by condition; empty without a model."""
-        if model is None:
-            return [{} for _ in heads]
-        arrays = self._encode(model, heads, self.orbit, [pose.apply for pose in self.poses])
-        return [self._by_condition(values, self.poses) for values in arrays]
+    def evidence(self) -> Evidence:
+        """Everything that was asked for."""
+        subject, dataset, needs = self.subject, self.views.dataset, self.views.extraction.needs
+        test = self.seen["test"]
+        return Evidence(
+            model=subject.label,
+            dataset=dataset.name,
+            group=subject.model.group.name,
+            seed=subject.seed,
+            train=self._upright("train", dataset.train.labels.numpy()),
+            test=self._upright("test", dataset.test.labels.numpy()),
+            turned=self._by_condition("turned", self.views.poses),
+            there_and_back=self._by_condition("returned", self.views.inexact),
+            untrained=self._by_condition("untrained", self.views.poses),
+            reconstruction_error=test["error"][:, 0, 0] if "error" in test else None,
+            class_names=dataset.class_names,
+            pixels=dataset if "pixels" in needs else None,
+            maps=self._maps(),
+            logits=test["logits"][:, 0] if "logits" in test else None,
+            code=self._code() if "code" in needs and subject.model.has_decoder else None,
+            encode=self._encoder() if "encoder" in needs else None,
+        )
 
-    def returns(self, model: Autoencoder, heads: Sequence[Head]) -> list[dict[str, Features]]:
-        """Features of the orbit images turned and turned back, for the conditions that interpolate."""
-        if not self.inexact:
-            return [{} for _ in heads]
-        columns = (IDENTITY, *self.inexact)
-        arrays = self._encode(model, heads, self.orbit, [pose.apply_and_undo for pose in columns])
-        return [self._by_condition(values, columns) for values in arrays]
+    def _upright(self, name: str, labels: IntArray) -> Features:
+        return _features(self._features(name), labels, (IDENTITY,), np.arange(len(labels)))
 
-    def reconstruction_error(self, model: Autoencoder) -> FloatArray:
-        """Mean squared pixel error of each test image, ``(N,)``."""
-        rows = IndexedRows(len(self.dataset.test), 1, 1)
-        with _evaluating(model.to(self.device)):
-            for block, pixels in self._blocks(self.dataset.test):
-                error = (model(pixels).images - pixels).square().flatten(1).mean(1, keepdim=True)
-                rows.write(block, 0, error)
-        return rows.complete()[:, 0, 0]
-
-    def _encode(
-        self, model: Autoencoder, heads: Sequence[Head], images: Images, motions: Sequence[Motion]
-    ) -> list[FloatArray]:
-        """``(N, len(motions), D)`` for each head."""
-        filled = [IndexedRows(len(images), len(motions), head.width) for head in heads]
-        with _evaluating(model.to(self.device), *(head.to(self.device) for head in heads)):
-            for block, pixels in self._blocks(images, len(motions)):
-                for column, motion in enumerate(motions):
-                    embedding = model.encode(motion(pixels))
-                    for rows, head in zip(filled, heads, strict=True):
-                        rows.write(block, column, head(embedding))
-        return [rows.complete() for rows in filled]
-
-    def _blocks(self, images: Images, passes: int = 1) -> Iterator[tuple[slice, Tensor]]:
-        """Consecutive blocks of the images in order: which rows, and their pixels on the device."""
-        for start in range(0, len(images), self.batch_size):
-            block = slice(start, min(start + self.batch_size, len(images)))
-            yield block, images.batch(block).to(self.device)
-            self.done += passes * (block.stop - block.start)
-            if self.progress:
-                self.progress(self.done, self.total)
-
-    def _by_condition(self, values: FloatArray, columns: Sequence[Pose]) -> dict[str, Features]:
+    def _by_condition(self, name: str, columns: Sequence[Pose]) -> dict[str, Features]:
         """Pick each condition's poses; a pose without a column of its own is exact and stands in the first."""
+        if name not in self.seen:
+            return {}
+        values, orbit = self._features(name), self.views.orbit
+        labels = self.views.dataset.test.labels.numpy()[orbit]
         where = {pose: i for i, pose in enumerate(columns)}
-        labels = self.orbit.labels.numpy()
-        chosen = {name: [where.get(pose, 0) for pose in poses] for name, poses in self.conditions.items()}
+        chosen = {name: [where.get(pose, 0) for pose in poses] for name, poses in self.views.conditions.items()}
         return {
-            name: _features(values[:, indices], labels, self.conditions[name])
+            name: _features(self._columns(values, indices), labels, self.views.conditions[name], orbit)
             for name, indices in chosen.items()
             if any(indices)
         }
 
+    def _columns(self, values: FloatArray, columns: list[int]) -> FloatArray:
+        """The chosen transforms; a view where all are chosen in order."""
+        if columns == list(range(values.shape[1])):
+            return values
+        picked = self._array((len(values), len(columns), values.shape[2]))
+        for place, column in enumerate(columns):
+            picked[:, place] = values[:, column]
+        return picked
 
-def _features(values: FloatArray, labels: IntArray, poses: Sequence[Pose]) -> Features:
+    def _features(self, name: str) -> FloatArray:
+        """``(N, O, D)``: the head on every embedding of a pass, one block of images under one transform at a time."""
+        embedding = self.seen[name]["embedding"]
+        model, head = self.subject.model, self.subject.head
+        if name == "untrained" and self.subject.untrained is not None:
+            model, head = self.subject.untrained, self.subject.untrained_head or head
+        size = self.views.extraction.block
+        features = self._array((*embedding.shape[:2], head.width))
+        with _on_device(head, self.device), evaluating(head):
+            for start in range(0, len(embedding), size):
+                for column in range(embedding.shape[1]):
+                    rows = torch.tensor(embedding[start : start + size, column], device=self.device)
+                    found = head(filled_up(rows, size).unflatten(1, (model.group.order, model.channels)))
+                    features[start : start + size, column] = found[: len(rows)].float().cpu().numpy()
+        return features
+
+    def _array(self, shape: tuple[int, ...]) -> FloatArray:
+        """Space for float32 numbers: in memory, or on disk where there are many."""
+        if 4 * int(np.prod(shape)) <= SPILL:
+            return np.empty(shape, np.float32)
+        path = self.scratch / f"{len(list(self.scratch.iterdir()))}.npy"
+        return np.lib.format.open_memmap(path, "w+", np.dtype(np.float32), shape)
+
+    def _maps(self) -> dict[str, FeatureMaps]:
+        """Maps ``(K, positions, fields, order)`` by layer; images are square or their sides follow from the layer."""
+        labels = self.views.dataset.test.labels.numpy()[self.views.mapped]
+        sides = self._map_sides()
+        return {
+            layer: FeatureMaps(self.seen["test"][f"maps {layer}"][:, 0], *sides[layer], self.views.mapped, labels)
+            for layer in sides
+        }
+
+    def _map_sides(self) -> dict[str, tuple[int, int]]:
+        model = self.subject.model
+        if not any(name.startswith("maps ") for name in self.seen["test"]):
+            return {}
+        with evaluating(model):
+            maps = model.encode_with_maps(torch.zeros(1, *model.image_shape, device=self.device))[1]
+        return {layer: (value.shape[-2], value.shape[-1]) for layer, value in maps.items()}
+
+    def _code(self) -> Code:
+        model, device = self.subject.model, self.device
+        rows = (model.group.order, model.channels)
+
+        def decode(vectors: FloatArray) -> FloatArray:
+            with evaluating(model):
+                images = model.decode(torch.as_tensor(vectors, dtype=torch.float32, device=device).unflatten(1, rows))
+            return images.cpu().numpy()
+
+        return Code(self.seen["train"]["embedding"][:, 0], self.seen["test"]["embedding"][:, 0], decode)
+
+    def _encoder(self) -> Encoder:
+        return Encoder(self.subject.features, self.device, self.subject.model.image_shape)
+
+
+def _features(values: FloatArray, labels: IntArray, poses: Sequence[Pose], index: IntArray) -> Features:
     angles = np.array([pose.degrees for pose in poses], np.float64)
-    return Features(values, labels, angles, np.array([pose.mirrored for pose in poses]))
+    return Features(values, labels, angles, np.array([pose.mirrored for pose in poses]), index)
 
 
 @contextmanager
-def _evaluating(*modules: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; every submodule gets its own mode back afterwards."""
-    training = {module: module.training for root in modules for module in root.modules()}
-    for root in modules:
-        root.eval()
+def _on_device(module: nn.Module, device: torch.device) -> Iterator[None]:
+    """The module on the device, and back on the CPU afterwards."""
+    module.to(device)
     try:
-        with torch.inference_mode():
-            yield
+        yield
     finally:
-        for module, mode in training.items():
-            module.training = mode
-
-
-def _finite(evidence: Evidence) -> Evidence:
-    splits = {"training": evidence.train, "test": evidence.test}
-    turned = {f"turned ({condition})": features for condition, features in evidence.turned.items()}
-    for name, features in (splits | turned).items():
-        finite = np.isfinite(features.values).all(axis=(1, 2))
-        if not finite.all():
-            raise DataError(
-                f"features of {evidence.model!r}", f"NaN or infinity for {name} image {int(finite.argmin())}",
-                "finite features", "the weights have diverged: train again with a smaller learning rate",
-            )  # fmt: skip
-    return evidence
+        module.cpu()

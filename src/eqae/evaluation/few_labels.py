@@ -8,6 +8,7 @@ from eqae.evaluation.bootstrap import draw_interval
 from eqae.evaluation.evidence import FloatArray, IntArray, Score
 from eqae.evaluation.label_metrics import accuracy
 from eqae.evaluation.probes import fit_linear_probe
+from eqae.evaluation.scores import unavailable
 
 DRAWS = 5
 DRAWS_OF_ONE = 20  # single images differ more than handfuls do
@@ -15,7 +16,7 @@ DRAWS_OF_ONE = 20  # single images differ more than handfuls do
 
 def few_label_score(
     train: tuple[FloatArray, IntArray], test: tuple[FloatArray, IntArray], per_class: int, seed: int
-) -> Score | None:
+) -> Score:
     """``linear_probe_accuracy_<per_class>``: the mean over seeded draws of ``per_class`` training images a class.
 
     Args:
@@ -24,11 +25,13 @@ def few_label_score(
         seed: of the draws, which are the same for every model.
 
     Returns:
-        The score, its interval over the draws; None where a class has fewer training images.
+        The score, its interval over the draws; without a value where a class has fewer training images.
     """
     features, labels = train
-    if np.unique(labels, return_counts=True)[1].min() < per_class:
-        return None
+    metric = f"linear_probe_accuracy_{per_class}"
+    classes, counts = np.unique(labels, return_counts=True)
+    if counts.min() < per_class:
+        return unavailable(metric, f"class {classes[counts.argmin()]} has {counts.min()} training image(s)")
     draws = DRAWS_OF_ONE if per_class == 1 else DRAWS
     accuracies = np.empty(draws)
     for draw in range(draws):
@@ -36,7 +39,7 @@ def few_label_score(
         probe = fit_linear_probe(features[chosen], labels[chosen], seed)
         accuracies[draw] = accuracy(probe.predict(test[0]), test[1])
     low, high = draw_interval(accuracies)
-    return Score(f"linear_probe_accuracy_{per_class}", float(accuracies.mean()), low, high, True, len(test[1]))
+    return Score(metric, float(accuracies.mean()), low, high, True, len(test[1]))
 
 
 def draw_per_class(labels: IntArray, per_class: int, rng: np.random.Generator) -> IntArray:

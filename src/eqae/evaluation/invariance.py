@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
-from eqae.evaluation.bootstrap import bootstrap_mean
-from eqae.evaluation.evidence import Evidence, Features, Findings, FloatArray, Score
+from eqae.evaluation.declaration import evaluator
+from eqae.evaluation.evidence import Evidence, Features, Findings, FloatArray, NotAvailable, Score
 from eqae.evaluation.preprocessing import ROUNDING
+from eqae.evaluation.scores import mean_score
 
 DoubleArray = NDArray[np.float64]
 
 
+@evaluator(needs={"orbits", "untrained"}, cost=lambda scale: 1e-7 * 80 * scale.turned * scale.width)
 def evaluate_invariance(evidence: Evidence) -> Findings:
     """``relative_invariance_error``, ``invariance_ratio`` and ``relative_interpolation_floor``, by condition.
 
@@ -27,12 +29,17 @@ def evaluate_invariance(evidence: Evidence) -> Findings:
 
     Drawing ``"angle_curve"``: relative error by angle, from 0 to 360 degrees, ``floor`` and ``untrained`` beside it.
     """
+    if not evidence.turned:
+        raise NotAvailable("no image was turned")
     scores: list[Score] = []
     for condition, features in evidence.turned.items():
         scores += _movement_scores(features, condition, evidence.seed, untrained=False)
         if condition in evidence.there_and_back:
-            moved = relative_movement(evidence.there_and_back[condition])
-            scores.append(_mean_score("relative_interpolation_floor", moved, condition, evidence.seed, False))
+            moved = _relative_samples(evidence.there_and_back[condition])
+            scores.append(
+                mean_score("relative_interpolation_floor", moved, seed=evidence.seed, higher_is_better=False,
+                           condition=condition)
+            )  # fmt: skip
     for condition, features in evidence.untrained.items():
         scores += _movement_scores(features, condition, evidence.seed, untrained=True)
     return Findings(tuple(scores), _angle_curve(evidence))
@@ -56,17 +63,17 @@ def mean_distance(features: FloatArray) -> float:
 
 
 def _movement_scores(features: Features, condition: str, seed: int, untrained: bool) -> Iterator[Score]:
-    yield _mean_score("relative_invariance_error", relative_movement(features), condition, seed, untrained)
-    ratio = _movement(features) / mean_distance(features.upright)
-    yield _mean_score("invariance_ratio", ratio, condition, seed, untrained)
+    ratio = (_movement(features) / mean_distance(features.upright)).mean(axis=1)
+    figures = {"relative_invariance_error": _relative_samples(features), "invariance_ratio": ratio}
+    for metric, samples in figures.items():
+        yield mean_score(metric, samples, seed=seed, higher_is_better=False, condition=condition, untrained=untrained)
 
 
-def _mean_score(metric: str, moved: DoubleArray, condition: str, seed: int, untrained: bool) -> Score:
-    """Mean over images and transforms of ``moved (n, O - 1)``; the interval resamples images."""
-    images = moved.mean(axis=1)
-    value = float(images.mean()) if len(images) else float("nan")
-    low, high = bootstrap_mean(images, seed) if np.isfinite(value) else (None, None)
-    return Score(metric, value, low, high, False, len(images), condition, untrained)
+def _relative_samples(features: Features) -> DoubleArray:
+    """Mean over transforms of the relative movement of each image, ``(N,)``; NaN for those without features."""
+    samples = np.full(len(features.values), np.nan)
+    samples[_norm(features.upright) > 0] = relative_movement(features).mean(axis=1)
+    return samples
 
 
 def _movement(features: Features) -> DoubleArray:

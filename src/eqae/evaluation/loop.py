@@ -5,52 +5,119 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
+from eqae.data.base import UNLABELED
 from eqae.errors import ConfigError
-from eqae.evaluation.evidence import Evidence, Findings
+from eqae.evaluation.declaration import Need, Scale, needs_of, seconds_of
+from eqae.evaluation.evidence import Evidence, Features, Findings, NotAvailable
 from eqae.evaluation.projection import project as project_features
 from eqae.evaluation.results import Results
+from eqae.evaluation.scores import unavailable
 from eqae.registry import EVALUATORS
+
+Evaluators = Mapping[str, Mapping[str, Any]]
+CHECKED_IMAGES = 1024
+
+
+def needs_of_all(evaluators: Evaluators) -> frozenset[Need]:
+    """What the registered evaluators of these names need from the extraction."""
+    return frozenset().union(*(needs_of(EVALUATORS.get(name, f"evaluators.{name}")) for name in evaluators))
 
 
 def judge(
     evidences: Iterable[Evidence],
-    evaluators: Mapping[str, Mapping[str, Any]],
+    evaluators: Evaluators,
     announce: Callable[[str], None] | None = None,
     *,
     project: bool = False,
+    keep: Callable[[Results], None] | None = None,
 ) -> Results:
     """Every evaluator on the evidence of every model.
+
+    What an evaluator cannot say becomes a row with a note and no value. So does every evaluator for a model whose
+    features are not finite; the other models are judged all the same.
 
     Args:
         evidences: one a model and head; may be a generator, so that only one is in memory at a time.
         evaluators: registered names with their options.
-        announce: called with what is done next, e.g. ``"eqae_p4m: clustering"``.
+        announce: called with what is done next and about how long it takes, e.g. ``"eqae_p4m: clustering (12 s)"``.
         project: add the drawing ``"projection"``: PCA and t-SNE of the test features.
+        keep: called after each model with the results so far, so that an interruption does not lose them.
 
     Raises:
         ConfigError: an unknown evaluator or option, or two models of one label.
     """
-    results = Results()
+    results, say = Results(), announce or (lambda _: None)
     seen: set[str] = set()
     for evidence in evidences:
         if evidence.model in seen:
             raise ConfigError("models", f"two are called {evidence.model!r}", "one label a model", "rename one of them")
         seen.add(evidence.model)
-        for name, options in evaluators.items():
-            if announce:
-                announce(f"{evidence.model}: {name}")
-            findings: Findings = EVALUATORS.build(name, options, f"evaluators.{name}", evidence=evidence)
-            for score in findings.scores:
-                results.add(evidence, EVALUATORS.canonical(name), score)
-            results.drawings |= {(evidence.model, key): drawing for key, drawing in findings.drawings.items()}
-        if project:
-            _add_projection(results, evidence, announce)
+        _judge_one(results, evidence, evaluators, say, project)
+        results.compare()
+        if keep:
+            keep(results)
     return results
 
 
-def _add_projection(results: Results, evidence: Evidence, announce: Callable[[str], None] | None) -> None:
-    if announce:
-        announce(f"{evidence.model}: projection")
-    projection = project_features(evidence.test, evidence.seed)
-    if projection is not None:
-        results.drawings[evidence.model, "projection"] = projection
+def _judge_one(
+    results: Results, evidence: Evidence, evaluators: Evaluators, say: Callable[[str], None], project: bool
+) -> None:
+    flaw, scale = _flaw(evidence), _scale(evidence)
+    for name, options in evaluators.items():
+        seconds = seconds_of(EVALUATORS.get(name, f"evaluators.{name}"), scale)
+        say(f"{evidence.model}: {name}" + ("" if seconds is None else f" ({_duration(seconds)})"))
+        canonical = EVALUATORS.canonical(name)
+        try:
+            if flaw:
+                raise NotAvailable(flaw)
+            findings: Findings = EVALUATORS.build(name, options, f"evaluators.{name}", evidence=evidence)
+        except NotAvailable as reason:
+            findings = Findings((unavailable(canonical, str(reason)),))
+        for score in findings.scores:
+            results.add(evidence, canonical, score)
+        results.drawings |= {(evidence.model, key): drawing for key, drawing in findings.drawings.items()}
+    if project and not flaw:
+        say(f"{evidence.model}: projection")
+        projection = project_features(evidence.test, evidence.seed)
+        if projection is not None:
+            results.drawings[evidence.model, "projection"] = projection
+
+
+def _flaw(evidence: Evidence) -> str:
+    """The first image whose features are not finite, in words; empty where all are."""
+    turned = {f"turned ({condition})": features for condition, features in evidence.turned.items()}
+    for name, features in ({"training": evidence.train, "test": evidence.test} | turned).items():
+        row = _first_not_finite(features)
+        if row is not None:
+            image = row if features.index is None else int(features.index[row])
+            return f"the features of {name} image {image} are NaN or infinite"
+    return ""
+
+
+def _first_not_finite(features: Features) -> int | None:
+    for start in range(0, len(features.values), CHECKED_IMAGES):
+        finite = np.isfinite(features.values[start : start + CHECKED_IMAGES]).all(axis=(1, 2))
+        if not finite.all():
+            return start + int(finite.argmin())
+    return None
+
+
+def _scale(evidence: Evidence) -> Scale:
+    labels = evidence.train.labels
+    turned = max((len(features.values) for features in evidence.turned.values()), default=0)
+    return Scale(
+        train=len(labels),
+        test=len(evidence.test.labels),
+        width=evidence.test.values.shape[2],
+        classes=len(np.unique(labels[labels != UNLABELED])),
+        turned=turned,
+    )
+
+
+def _duration(seconds: float) -> str:
+    """``"under 1 s"``, ``"about 12 s"``, ``"about 3 min"``."""
+    if seconds < 1:
+        return "under 1 s"
+    return f"about {seconds:.0f} s" if seconds < 100 else f"about {seconds / 60:.0f} min"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from eqae.evaluation.bootstrap import bootstrap_mean
-from eqae.evaluation.evidence import Evidence, Findings, Score
+from eqae.evaluation.declaration import evaluator
+from eqae.evaluation.evidence import Evidence, Findings, NotAvailable
+from eqae.evaluation.scores import mean_score
 
 
+@evaluator(needs={"reconstruction"}, cost=lambda _: 0.1)
 def evaluate_reconstruction(evidence: Evidence) -> Findings:
-    """``reconstruction_mse`` over the test images, pixels in [0, 1]; nothing for a model without a decoder."""
+    """``reconstruction_mse`` over the test images, pixels in [0, 1]; not available without a decoder."""
     error = evidence.reconstruction_error
     if error is None:
-        return Findings(())
-    low, high = bootstrap_mean(error, evidence.seed)
-    value = float(error.mean(dtype="float64"))
-    return Findings((Score("reconstruction_mse", value, low, high, False, len(error)),))
+        raise NotAvailable("the model has no decoder")
+    return Findings((mean_score("reconstruction_mse", error, seed=evidence.seed, higher_is_better=False),))

@@ -10,9 +10,12 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from eqae.errors import CheckpointError
+from eqae.evaluation.comparison import Difference, differences_from_best
 from eqae.evaluation.evidence import Evidence, Score
 from eqae.files import write_atomically
 
@@ -34,6 +37,7 @@ class Row:
         higher_is_better: direction.
         n: number of images behind the figure.
         seed: seed of the run.
+        note: why there is no value (``"not available: the model has no decoder"``), else empty.
     """
 
     model: str
@@ -47,6 +51,7 @@ class Row:
     higher_is_better: bool
     n: int
     seed: int
+    note: str = ""
 
 
 COLUMNS = tuple(column.name for column in fields(Row))
@@ -58,14 +63,20 @@ class Results:
 
     Attributes:
         rows: in the order of judging.
+        differences: every model against the best of the same figure, on the same images.
+        samples: by ``(model label, metric, condition)``, the value of each image; kept in memory only.
         drawings: by ``(model label, drawing name)``; kept in memory only.
     """
 
     rows: list[Row] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    samples: dict[tuple[str, str, str], NDArray[np.float64]] = field(default_factory=dict)
     drawings: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def add(self, evidence: Evidence, evaluator: str, score: Score) -> None:
-        """Append one score as a row."""
+        """Append one score as a row, and keep its samples for comparison."""
+        if score.samples is not None and not score.untrained:
+            self.samples[evidence.model, score.metric, score.condition] = score.samples
         self.rows.append(
             Row(
                 model=f"{evidence.model} (untrained)" if score.untrained else evidence.model,
@@ -79,13 +90,18 @@ class Results:
                 higher_is_better=score.higher_is_better,
                 n=score.n,
                 seed=evidence.seed,
+                note=score.note,
             )
         )
 
+    def compare(self) -> None:
+        """Set :attr:`differences` from the samples of all models."""
+        self.differences = differences_from_best(self.rows, self.samples)
+
     def to_json(self, path: str | Path) -> None:
-        """Write ``{"format": 1, "rows": [...]}``, whole or not at all; figures that are not finite become null."""
+        """Write ``{"format": 1, "rows": [...], "differences": [...]}``, whole or not at all; NaN becomes null."""
         rows = [{key: _finite(value) for key, value in asdict(row).items()} for row in self.rows]
-        document = {"format": FORMAT, "rows": rows}
+        document = {"format": FORMAT, "rows": rows, "differences": [asdict(entry) for entry in self.differences]}
         write_atomically(path, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
     def to_csv(self, path: str | Path) -> None:
@@ -109,7 +125,8 @@ class Results:
             if document["format"] != FORMAT:
                 raise CheckpointError(str(path), f"format {document['format']}", f"format {FORMAT}", "upgrade eqae")
             rows = [row | {"value": math.nan} if row["value"] is None else row for row in document["rows"]]
-            return cls(TypeAdapter(list[Row]).validate_python(rows))
+            differences = TypeAdapter(list[Difference]).validate_python(document.get("differences", []))
+            return cls(TypeAdapter(list[Row]).validate_python(rows), differences)
         except FileNotFoundError:
             raise CheckpointError(str(path), "no such file", expected, "evaluate the run first") from None
         except (ValueError, KeyError, TypeError, ValidationError) as error:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from eqae.models.base import Autoencoder, Reconstruction
+from eqae.models.function import FunctionModel
 from eqae.registry import MODELS
 
-__all__ = ["Autoencoder", "Reconstruction", "build_model"]
+__all__ = ["Autoencoder", "FunctionModel", "Reconstruction", "build_model"]
 
 
 def build_model(

@@ -31,11 +31,16 @@ class Autoencoder(nn.Module):
         channels: m, the number of columns of V.
         image_shape: ``(C, H, W)`` of the images the model was built for.
         has_decoder: whether :meth:`decode` exists; features do not need one.
-        trained_by: ``gradient`` descent, a closed-form ``fit``, or ``nothing``.
+        trained_by: ``gradient`` descent, ``fit`` in one call, or ``nothing``.
+        classes: K of the model's own classifier, which :meth:`logits` applies; 0 where it has none.
+        is_reproducible: whether weights and code alone decide what it computes, so that features may be kept; a
+            user's function may look at anything.
     """
 
     has_decoder: bool = True
     trained_by: Literal["gradient", "fit", "nothing"] = "gradient"
+    classes: int = 0
+    is_reproducible: bool = True
 
     def __init__(self, group: Group, channels: int, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
@@ -47,14 +52,36 @@ class Autoencoder(nn.Module):
         """Images ``(B, C, H, W)``, float in [0, 1], to V of shape ``(B, |G|, m)``."""
         raise NotImplementedError
 
+    def encode_with_maps(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """V as :meth:`encode` gives it, to the last bit, with what the layers on the way to it say of each position.
+
+        Returns:
+            V ``(B, |G|, m)``, and by layer, from shallow to deep (``"stage 1"``, ``"stage 2"``, ...), feature maps
+            ``(B, fields, order, H, W)`` with the group-element axis apart: a transform of the image moves positions
+            and permutes that axis as :func:`eqae.testing.act_on_fields` does; order is 1 for plain models. Models
+            that have no such maps give none.
+        """
+        return self.encode(images), {}
+
     def decode(self, embedding: Tensor) -> Tensor:
         """V of shape ``(B, |G|, m)`` to images ``(B, C, H, W)``."""
         raise NotImplementedError
 
-    def forward(self, images: Tensor) -> Reconstruction:
-        """Encode and decode."""
-        embedding = self.encode(images)
+    def logits(self, embedding: Tensor) -> Tensor:
+        """V of shape ``(B, |G|, m)`` to the logits ``(B, K)`` of the model's own classifier, K being ``classes``.
+
+        Raises:
+            NotImplementedError: the model has no classifier; ``classes`` is 0.
+        """
+        raise NotImplementedError
+
+    def reconstruct(self, embedding: Tensor) -> Reconstruction:
+        """From V ``(B, |G|, m)`` on: through the bottleneck, where there is one, and the decoder."""
         return Reconstruction(self.decode(embedding), embedding)
 
+    def forward(self, images: Tensor) -> Reconstruction:
+        """Encode and reconstruct."""
+        return self.reconstruct(self.encode(images))
+
     def fit(self, images: Tensor) -> None:
-        """Learn in closed form from training images ``(N, C, H, W)``; models trained by gradient do nothing here."""
+        """Learn in one call, from training images ``(N, C, H, W)``; models not trained by ``fit`` do nothing here."""

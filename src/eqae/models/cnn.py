@@ -33,23 +33,46 @@ def build_cnn(
             scales all widths by one factor, rounded so that the parameter count comes nearest (about 1/|G| of the
             cost).
     """
-    matched, widths = get_group(group), (*fields, code)
+    return _matched(image_shape, get_group(group), (*fields, code), equal, antialiased=False)
+
+
+def build_cnn_antialiased(
+    *,
+    image_shape: tuple[int, int, int],
+    group: str = "D4",
+    fields: Annotated[tuple[Width, ...], MinLen(1)] = (12, 16, 24),
+    code: Width = 32,
+    equal: Literal["parameters", "channels"] = "parameters",
+) -> EquivariantAutoencoder:
+    """:func:`build_cnn` with blurred subsampling in the encoder (Zhang 2019, arXiv:1904.11486); the same options.
+
+    ``equal="parameters"`` means those of the plain ``eqae``, as for ``cnn``: the three models have the same budget.
+    """
+    return _matched(image_shape, get_group(group), (*fields, code), equal, antialiased=True)
+
+
+def _matched(
+    image_shape: tuple[int, int, int], group: Group, widths: tuple[int, ...], equal: str, *, antialiased: bool
+) -> EquivariantAutoencoder:
     if equal == "channels":
-        *scaled, scaled_code = _scale(widths, matched.order)
+        scaled = _scale(widths, group.order)
     else:
-        *scaled, scaled_code = _equal_parameters(matched, image_shape, widths)
-    return EquivariantAutoencoder(C1, image_shape, scaled, scaled_code)
+        scaled = _equal_parameters(group, image_shape, widths, antialiased)
+    return EquivariantAutoencoder(C1, image_shape, scaled[:-1], scaled[-1], antialiased=antialiased)
 
 
 @cache
-def _equal_parameters(group: Group, image_shape: tuple[int, int, int], widths: tuple[int, ...]) -> tuple[int, ...]:
+def _equal_parameters(
+    group: Group, image_shape: tuple[int, int, int], widths: tuple[int, ...], antialiased: bool
+) -> tuple[int, ...]:
     target = _parameters(group, image_shape, widths)
 
     def excess(scaled: tuple[int, ...]) -> int:
-        return _parameters(C1, image_shape, scaled) - target
+        return _parameters(C1, image_shape, scaled, antialiased) - target
 
-    # Parameters grow monotonically with the factor, between 1 (too few) and |G| (too many): bisect in 1/32 steps.
-    low, high = 32, 32 * group.order
+    # Parameters grow monotonically with the factor, between 1 (too few) and |G| + 1 (too many, even where kernels
+    # of 3 stand for kernels of 4): bisect in 1/32 steps.
+    low, high = 32, 32 * (group.order + 1)
     while high - low > 1:
         middle = (low + high) // 2
         if excess(_scale(widths, middle / 32)) <= 0:
@@ -65,7 +88,9 @@ def _scale(widths: Sequence[int], factor: float) -> tuple[int, ...]:
     return tuple(max(1, round(width * factor)) for width in widths)
 
 
-def _parameters(group: Group, image_shape: tuple[int, int, int], widths: Sequence[int]) -> int:
+def _parameters(
+    group: Group, image_shape: tuple[int, int, int], widths: Sequence[int], antialiased: bool = False
+) -> int:
     with torch.random.fork_rng(devices=[]):  # counting must not change what is drawn next
-        model = EquivariantAutoencoder(group, image_shape, widths[:-1], widths[-1])
+        model = EquivariantAutoencoder(group, image_shape, widths[:-1], widths[-1], antialiased=antialiased)
     return sum(parameter.numel() for parameter in model.parameters())

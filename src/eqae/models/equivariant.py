@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, chain
 from typing import Annotated
 
 from annotated_types import Ge, Le, MinLen
@@ -12,6 +13,7 @@ from eqae.groups import Group, get_group
 from eqae.models.attention import AttentionBottleneck
 from eqae.models.base import Autoencoder, Reconstruction
 from eqae.nn import (
+    BlurPool,
     FieldBatchNorm,
     LiftingConv,
     ProjectionConvTranspose,
@@ -46,6 +48,9 @@ class EquivariantAutoencoder(Autoencoder):
         fields: regular fields of each stride-2 stage; channels are ``fields·|G|``.
         code: m, the number of fields that V has.
         attention: size of the dense code of an attention bottleneck in the reconstruction path, or None.
+        antialiased: whether each stride-2 convolution of the encoder becomes a 3x3 one of stride 1 whose rectified
+            output is blurred and subsampled (:class:`eqae.nn.BlurPool`): four times the cost of that layer, and less
+            change of V under shifts. The decoder stays as it is.
 
     Raises:
         ConfigError: the image is not square or too small for ``len(fields)`` stages.
@@ -58,10 +63,15 @@ class EquivariantAutoencoder(Autoencoder):
         fields: Sequence[int],
         code: int,
         attention: int | None = None,
+        antialiased: bool = False,
     ) -> None:
         super().__init__(group, code, image_shape)
         plan = plan_sizes(image_shape, len(fields))
-        self.encoder = nn.Sequential(*_encoder(group, image_shape[0], fields, code, plan))
+        stages = _stages(group, image_shape[0], fields, plan, antialiased)
+        # V is rectified: as sums of non-negative parts its features lie closer to the classes (docs/decisions.md).
+        collapse = _activated(RegularConv(group, fields[-1], code, plan.collapse), group, code)
+        self.encoder = nn.Sequential(*chain(*stages, collapse))
+        self.stage_ends = tuple(accumulate(map(len, stages)))
         self.decoder = nn.Sequential(*_decoder(group, image_shape[0], fields, code, plan))
         self.bottleneck = None if attention is None else AttentionBottleneck(group, code, attention)
 
@@ -69,14 +79,23 @@ class EquivariantAutoencoder(Autoencoder):
         """``(B, C, H, W)`` to V ``(B, |G|, m)``; row g says what row e would say of ``g⁻¹`` applied to the image."""
         return fibre_to_rows(self.encoder(images), self.group.order)
 
+    def encode_with_maps(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """V, and the output of each stage after its last rectifier, ``(B, fields, |G|, H, W)``."""
+        maps: dict[str, Tensor] = {}
+        x = images
+        for depth, layer in enumerate(self.encoder, 1):
+            x = layer(x)
+            if depth in self.stage_ends:
+                maps[f"stage {len(maps) + 1}"] = x.unflatten(1, (-1, self.group.order))
+        return fibre_to_rows(x, self.group.order), maps
+
     def decode(self, embedding: Tensor) -> Tensor:
         """V ``(B, |G|, m)`` to images ``(B, C, H, W)``."""
         images: Tensor = self.decoder(rows_to_fibre(embedding))
         return images
 
-    def forward(self, images: Tensor) -> Reconstruction:
-        """Encode, pass the bottleneck where there is one, and decode."""
-        embedding = self.encode(images)
+    def reconstruct(self, embedding: Tensor) -> Reconstruction:
+        """Pass the bottleneck where there is one, and decode."""
         if self.bottleneck is None:
             return Reconstruction(self.decode(embedding), embedding)
         through, weights = self.bottleneck(embedding)
@@ -90,26 +109,28 @@ def build_eqae(
     fields: Annotated[tuple[Width, ...], MinLen(1)] = (12, 16, 24),
     code: Width = 32,
     attention: Width | None = None,
+    antialiased: bool = False,
 ) -> EquivariantAutoencoder:
     """The registered ``eqae`` model; see :class:`EquivariantAutoencoder`."""
-    return EquivariantAutoencoder(get_group(group), image_shape, fields, code, attention)
+    return EquivariantAutoencoder(get_group(group), image_shape, fields, code, attention, antialiased)
 
 
-def _encoder(group: Group, channels: int, fields: Sequence[int], code: int, plan: SizePlan) -> list[nn.Module]:
-    layers: list[nn.Module] = []
+def _stages(
+    group: Group, channels: int, fields: Sequence[int], plan: SizePlan, antialiased: bool
+) -> list[list[nn.Module]]:
+    stages: list[list[nn.Module]] = []
     for stage, (width, window) in enumerate(zip(fields, plan.windows, strict=True)):
         window.check(f"encoder stage {stage}", plan.sizes[stage])
-        down = (
-            LiftingConv(group, channels, width, window)
+        entry = SAME if antialiased else window
+        first = (
+            LiftingConv(group, channels, width, entry)
             if stage == 0
-            else RegularConv(group, fields[stage - 1], width, window)
+            else RegularConv(group, fields[stage - 1], width, entry)
         )
-        layers += [
-            *_activated(down, group, width),
-            *_activated(RegularConv(group, width, width, SAME), group, width),
-        ]
-    # V is rectified: as sums of non-negative parts its features lie closer to the classes (docs/decisions.md).
-    return [*layers, *_activated(RegularConv(group, fields[-1], code, plan.collapse), group, code)]
+        second = RegularConv(group, width, width, SAME)
+        blur = [BlurPool(plan.sizes[stage])] if antialiased else []
+        stages.append([*_activated(first, group, width), *blur, *_activated(second, group, width)])
+    return stages
 
 
 def _decoder(group: Group, channels: int, fields: Sequence[int], code: int, plan: SizePlan) -> list[nn.Module]:

@@ -1,5 +1,6 @@
 """Equivariant layers over plain tensors ``(B, fields·|G|, H, W)``."""
 
+from eqae.nn.blur import BlurPool
 from eqae.nn.conv import (
     LiftingConv,
     ProjectionConv,
@@ -15,6 +16,7 @@ from eqae.nn.upsample import BilinearUpsample
 
 __all__ = [
     "BilinearUpsample",
+    "BlurPool",
     "FieldAvgPool",
     "FieldBatchNorm",
     "FieldMaxPool",

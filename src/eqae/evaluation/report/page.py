@@ -12,9 +12,12 @@ from eqae.evaluation.report.sections.appendix import all_rows, provenance
 from eqae.evaluation.report.sections.classification import classification
 from eqae.evaluation.report.sections.clustering import clustering
 from eqae.evaluation.report.sections.feature_maps import feature_maps
+from eqae.evaluation.report.sections.geometry import geometry_section
 from eqae.evaluation.report.sections.invariance import invariance_section
 from eqae.evaluation.report.sections.overview import overview, scope, summary
 from eqae.evaluation.report.sections.reconstructions import reconstructions
+from eqae.evaluation.report.sections.semantic import semantic_section
+from eqae.evaluation.report.sections.shift import shift_section
 from eqae.evaluation.report.subject import Subject
 from eqae.files import write_atomically
 
@@ -28,6 +31,9 @@ _SECTIONS: Mapping[str, Callable[[Subject], Markup]] = {
     "Classification": classification,
     "Clustering": clustering,
     "Feature maps": feature_maps,
+    "Shift invariance": shift_section,
+    "Semantic similarity": semantic_section,
+    "Decision regions and hulls": geometry_section,
     "All figures": all_rows,
     "Provenance": provenance,
 }

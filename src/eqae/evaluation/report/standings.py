@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -86,31 +86,40 @@ def ranking(rows: Iterable[Row]) -> list[Row]:
     return sorted(finite, key=lambda row: -row.value if row.higher_is_better else row.value)
 
 
-def marks(rows: Mapping[str, Row]) -> dict[str, Mark]:
-    """``"best"`` for the best value, ``"tied"`` for values that its interval cannot exclude, else ``""``, by label.
+def marks(results: Results, column: Column) -> dict[str, Mark]:
+    """``"best"`` for the best value, ``"tied"`` for values that cannot be told from it, else ``""``, by label.
 
     A single finite value is not marked: there is nothing it is better than.
     """
+    rows = cells(results, column)
     order = ranking(rows.values())
     if len(order) < 2:
         return dict.fromkeys(rows, "")
-    return {label: _mark(row, order) for label, row in rows.items()}
+    return {label: _mark(results, row, order[0]) for label, row in rows.items()}
 
 
-def is_tied(row: Row, best: Row) -> bool:
-    """Whether the 95 % intervals of two rows overlap, or both errors are rounding noise."""
+def is_tied(results: Results, row: Row, best: Row) -> bool:
+    """Whether the figures of two models are within noise of each other.
+
+    They are if the 95 % interval of their difference on the same images holds zero; where they were not compared
+    image by image, if their own intervals overlap; and if both errors are rounding.
+    """
     if row.value == best.value:
         return True
     if row.metric in _ROUNDED and max(row.value, best.value) < ROUNDING:
         return True
+    place = (row.metric, row.condition, row.model, best.model)
+    for entry in results.differences:
+        if (entry.metric, entry.condition, entry.model, entry.reference) == place:
+            return entry.is_within_noise
     if row.low is None or row.high is None or best.low is None or best.high is None:
         return False
     return row.low <= best.high and best.low <= row.high
 
 
-def _mark(row: Row, order: Sequence[Row]) -> Mark:
+def _mark(results: Results, row: Row, best: Row) -> Mark:
     if not is_number(row.value):
         return ""
-    if row.value == order[0].value:
+    if row.value == best.value:
         return "best"
-    return "tied" if is_tied(row, order[0]) else ""
+    return "tied" if is_tied(results, row, best) else ""

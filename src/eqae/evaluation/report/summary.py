@@ -25,8 +25,8 @@ class Name(str):
 def wins(results: Results) -> list[str]:
     """Sentences on who is best at what, as parts to be joined; empty where nothing was classified or clustered.
 
-    Metrics with the same winner share a sentence; a winner whose 95 % interval overlaps the next one's is not said
-    to win.
+    Metrics with the same winner share a sentence; a winner that is within noise of the next one is not said to
+    win.
     """
     verdicts: dict[tuple[str, ...], list[Row]] = {}
     unrivalled: dict[str, list[Row]] = {}
@@ -35,7 +35,7 @@ def wins(results: Results) -> list[str]:
         if len(order) == 1:
             unrivalled.setdefault(order[0].model, []).append(order[0])
         elif order:
-            front = tuple(row.model for row in order if is_tied(row, order[0]))
+            front = tuple(row.model for row in order if is_tied(results, row, order[0]))
             verdicts.setdefault(front, []).append(order[0])
     sentences = [_verdict(front, rows) for front, rows in verdicts.items()]
     sentences += [_figures(model, rows) for model, rows in unrivalled.items()]

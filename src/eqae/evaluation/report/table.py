@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from eqae.evaluation.results import Row
 
 _MOST_AT_EASE = 9
-KEY = "Bold: best. ≈ its 95 % interval overlaps that of the best, so the two cannot be told apart."
+KEY = (
+    "Bold: best. ≈ within noise of the best: the 95 % interval of their difference on the same images holds zero "
+    "(where figures are not means over images: their intervals overlap)."
+)
 
 
 def score_table(subject: Subject, columns: Iterable[Column], *, described: bool = False) -> Markup:
@@ -90,7 +93,7 @@ def _model(subject: Subject, model: str, described: bool) -> Markup:
 
 def _cells(subject: Subject, column: Column) -> list[Markup]:
     rows = cells(subject.results, column)
-    standing = marks(rows) if column.is_ranked else {}
+    standing = marks(subject.results, column) if column.is_ranked else {}
     return [_cell(rows.get(model), standing.get(model, ""), column) for model in subject.models]
 
 
@@ -99,7 +102,7 @@ def _cell(row: Row | None, mark: Mark, column: Column) -> Markup:
         return tag("td", ABSENT, title="not measured", class_="absent")
     text = number_text(row.value, metric_wording(row.metric).kind)
     if text == ABSENT:
-        return tag("td", ABSENT, title="undefined for these features", class_="absent")
+        return tag("td", ABSENT, title=row.note or "undefined for these features", class_="absent")
     shown = tag("b", text) if mark == "best" else join(tag("span", "≈", class_="near") if mark == "tied" else "", text)
     kind = mark or (None if column.is_ranked else "aside")
     return tag("td", shown, title=interval_text(row), class_=kind)

@@ -28,7 +28,7 @@ _PLAIN = str.maketrans({"↑": "+", "↓": "-", "—": "-", "°": "", "…": "."
 def print_table(results: Results, console: Console | None = None) -> None:
     """Models by key metrics, and one line on invariance below.
 
-    The best of a column is bold and starred; ``~`` stands before figures whose 95 % interval overlaps the best's.
+    The best of a column is bold and starred; ``~`` stands before figures that are within noise of the best.
     Columns that do not fit the width are left out from the right and named. Where nobody watches (a file, a pipe) the
     width is 100 and there are no colours.
     """
@@ -65,7 +65,7 @@ def _table(
 
 def _column(results: Results, column: Column, labels: tuple[str, ...]) -> list[Text]:
     rows = cells(results, column)
-    standing = marks(rows)
+    standing = marks(results, column)
     return [_cell(rows.get(label), standing.get(label, "")) for label in labels]
 
 
@@ -95,7 +95,7 @@ def _fitting(results: Results, body: Mapping[Column, list[Text]], width: int) ->
 
 
 def _notes(results: Results, left_out: tuple[Column, ...], several: bool) -> list[str]:
-    notes = ["* best   ~ 95 % interval overlaps that of the best"] if several else []
+    notes = ["* best   ~ within noise of the best (95 %, on the same images)"] if several else []
     if left_out:
         notes.append(f"Not shown for lack of room: {', '.join(' '.join(_heading(results, c)) for c in left_out)}")
     return [*notes, "".join(invariance(results))]

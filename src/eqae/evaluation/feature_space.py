@@ -1,0 +1,68 @@
+"""Where distances between features are measured: standardised, without what is constant, optionally of unit length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eqae.evaluation.evidence import Evidence, FloatArray, IntArray, NotAvailable
+from eqae.evaluation.preprocessing import ROUNDING, fit_scaler
+
+REFERENCE_IMAGES = 4_000
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSpace:
+    """Standardisation in which a feature that is constant up to rounding counts for nothing.
+
+    Where only such features are left, directions and distances would be those of rounding noise; see
+    :func:`feature_space`.
+
+    Attributes:
+        mean: ``(D,)``.
+        scale: ``(D,)``, infinite for constant features.
+    """
+
+    mean: FloatArray
+    scale: FloatArray
+
+    def __call__(self, features: FloatArray) -> FloatArray:
+        """Standardised ``features (..., D)``, float32; a copy."""
+        moved = np.asarray(features, np.float32) - self.mean
+        moved /= self.scale
+        return moved
+
+
+def feature_space(evidence: Evidence) -> FeatureSpace:
+    """The space fitted on at most 4,000 training images, spread evenly.
+
+    Raises:
+        NotAvailable: no feature differs between images by more than rounding.
+    """
+    train = evidence.train.upright
+    scaler = fit_scaler(train[spread_evenly(len(train), REFERENCE_IMAGES)])
+    spread = np.sqrt(scaler.var_)
+    constant = spread <= ROUNDING * np.abs(scaler.mean_)
+    if constant.all():
+        raise NotAvailable("the features are constant")
+    return FeatureSpace(scaler.mean_.astype(np.float32), np.where(constant, np.inf, spread).astype(np.float32))
+
+
+def unit_rows(features: FloatArray) -> FloatArray:
+    """Rows of ``features (N, D)`` at unit length; rows of zeros stay zeros."""
+    length = np.linalg.norm(features, axis=1, keepdims=True)
+    return np.asarray(features / np.where(length > 0, length, 1), np.float32)
+
+
+def spread_evenly(count: int, most: int) -> IntArray:
+    """Indices of ``min(count, most)`` of ``count`` images, evenly spread: images of a folder may be sorted by class."""
+    chosen = min(count, most)
+    return np.arange(chosen, dtype=np.int64) * count // max(chosen, 1)
+
+
+def multiplicity(draw: IntArray, images: int) -> NDArray[Any]:
+    """How often each of so many images occurs in a resample, ``(images,)``, float32."""
+    return np.bincount(draw, minlength=images).astype(np.float32)

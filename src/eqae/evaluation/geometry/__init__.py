@@ -1,0 +1,1 @@
+"""Decision regions of a linear probe, convex hulls of training images, and what lies on the way between them."""

@@ -1,0 +1,272 @@
+"""How a linear probe parts the space of features, and where the images lie in its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from annotated_types import Ge
+from numpy.typing import NDArray
+from scipy.special import entr, softmax
+from scipy.stats import rankdata
+from sklearn.neighbors import NearestNeighbors
+
+from eqae.data.base import UNLABELED
+from eqae.evaluation.bootstrap import bootstrap_statistic
+from eqae.evaluation.declaration import Scale, evaluator
+from eqae.evaluation.evidence import Evidence, Findings, FloatArray, IntArray, NotAvailable, Score
+from eqae.evaluation.feature_space import spread_evenly
+from eqae.evaluation.geometry.boundary import bounded_distances, nearest_boundary
+from eqae.evaluation.geometry.pictures import boundary_film, morph_film, open_gallery
+from eqae.evaluation.geometry.polytopes import Box, are_adjacent, largest_ball, sliced, volume_shares
+from eqae.evaluation.geometry.principal import fit_principal_map
+from eqae.evaluation.geometry.regions import Regions, probe_regions
+from eqae.evaluation.geometry.scales import median_distance
+from eqae.evaluation.linear_probe import LinearProbe, linear_probe
+from eqae.evaluation.scores import mean_score, unavailable
+
+DoubleArray = NDArray[np.float64]
+
+_BLOCK = 1024  # images whose features are held in double precision
+_TRAIN, _TEST = 5000, 500  # images in comparisons of training with test images
+_SLICE = 64  # dimensions in which regions are measured by linear programmes
+_PAIRS = 300
+_SAMPLES = 20_000
+_BINS = 30
+
+
+def _seconds(scale: Scale) -> float:
+    """The probe, distances, and linear programmes; the gallery's probe costs about as much as the first."""
+    pairs = min(_PAIRS, scale.classes * (scale.classes - 1) // 2)
+    return 2 + 4e-8 * scale.train * scale.width * max(scale.classes, 2) / 2 + 0.01 * (pairs + scale.classes)
+
+
+@evaluator(needs={"code", "pixels"}, cost=_seconds)
+def evaluate_regions(
+    evidence: Evidence, *, pictures: Annotated[int, Ge(0)] = 6, frames: Annotated[int, Ge(2)] = 9
+) -> Findings:
+    """The partition of the standardised features by the linear probe, after Yousefzadeh (2022).
+
+    A region ``{h : z_c(h) >= z_k(h)}`` is a convex polyhedron, and the distance of h to its boundary is exactly
+    ``min_k (z_c - z_k) / |w_c - w_k|``: the ball of that radius is guaranteed to keep its class. Distances are given
+    over the median distance between test images. Measures other than that distance are our own formulation.
+
+    Over test images: ``boundary_distance``, also of the rightly and the wrongly classified apart (``_correct``,
+    ``_wrong``) and, where no feature is ever negative, to boundary points without negative features
+    (``_nonnegative``, 500 images); ``boundary_auc``, the probability that a mistake lies nearer to the boundary than
+    a right answer; ``margin_entropy_correlation``, Spearman's between distance and entropy of the probe's answer;
+    ``region_purity``, share of images in the largest class of their region; ``guaranteed_neighbour_share``, of 500
+    images, how many have their nearest of 5,000 training images within their guaranteed ball.
+
+    Over classes, inside the box around the training images in their first 64 principal components:
+    ``region_ball_radius``, mean radius of the largest ball in a region; ``region_volume_evenness``, the exponential of
+    the entropy of the regions' shares of the box, over the number of classes: 1 where all are as large;
+    ``region_adjacent_share``, share of up to 300 pairs of regions that have a facet in common. There, n counts classes
+    or pairs. In more dimensions than 64 the regions are those that the flat of these components cuts out.
+
+    Drawings: ``"boundary_distances"``, histograms; ``"boundary_film"`` and ``"morph_film"`` of
+    :mod:`eqae.evaluation.geometry.pictures`, for a model with a decoder.
+
+    Args:
+        evidence: of one model.
+        pictures: images in the film at the boundary.
+        frames: steps of the way between two images.
+
+    Raises:
+        NotAvailable: fewer than two classes, or features that do not differ.
+    """
+    case = _Case.of(evidence)
+    scores = (
+        *_distance_scores(case), *_bounded_score(evidence, case), *_prediction_scores(case), _purity(case),
+        _neighbour_share(evidence, case), *_extent_scores(evidence, case),
+    )  # fmt: skip
+    return Findings(scores, _histograms(case) | _films(evidence, pictures, frames))
+
+
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """The probe's regions and, for every test image, its label, region, distance over ``scale``, and entropy."""
+
+    probe: LinearProbe
+    regions: Regions
+    scale: float
+    labels: IntArray
+    said: IntArray
+    distances: DoubleArray  # NaN where the region has no boundary
+    entropy: DoubleArray
+    seed: int
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> _Case:
+        probe, test = linear_probe(evidence), evidence.test.upright
+        regions = probe_regions(probe)
+        scale = median_distance(probe.standardize(test[spread_evenly(len(test), _TEST)]))
+        if np.isnan(scale):
+            raise NotAvailable("the features of the test images do not differ")
+        said, distances, entropy = [], [], []
+        for start in range(0, len(test), _BLOCK):
+            points = probe.standardize(test[start : start + _BLOCK]).astype(np.float64)
+            boundary = nearest_boundary(regions, points)
+            said.append(probe.classes[boundary.region])
+            distances.append(np.where(np.isfinite(boundary.distances), boundary.distances / scale, np.nan))
+            entropy.append(entr(softmax(regions.logits(points), axis=1)).sum(axis=1))
+        arrays = np.concatenate(said), np.concatenate(distances), np.concatenate(entropy)
+        return cls(probe, regions, scale, evidence.test.labels, *arrays, evidence.seed)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        return self.labels != UNLABELED
+
+    @property
+    def wrong(self) -> NDArray[np.bool_]:
+        return self.known & (self.said != self.labels)
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        return self.said == self.labels
+
+
+def _distance_scores(case: _Case) -> Iterator[Score]:
+    groups = {"": np.ones(len(case.labels), bool), "_correct": case.right, "_wrong": case.wrong}
+    why = {"": "no boundary", "_correct": "no right answers", "_wrong": "no mistakes"}
+    for ending, members in groups.items():
+        metric, samples = f"boundary_distance{ending}", np.where(members, case.distances, np.nan)
+        if np.isfinite(samples).any():
+            yield mean_score(metric, samples, seed=case.seed, higher_is_better=True)
+        else:
+            yield unavailable(metric, f"{why[ending]} on the labelled test images" if ending else why[ending])
+
+
+def _bounded_score(evidence: Evidence, case: _Case) -> Iterator[Score]:
+    """Only where features cannot be negative, as far as the images tell."""
+    rows = spread_evenly(len(case.labels), _TEST)
+    values = evidence.test.upright[rows]
+    if min(float(_lowest(evidence.train.upright)), float(values.min())) < 0:
+        return
+    points = case.probe.standardize(values).astype(np.float64)
+    low = case.probe.standardize(np.zeros((1, values.shape[1]), np.float32))[0].astype(np.float64)
+    found = bounded_distances(case.regions, points, low) / case.scale
+    samples = np.full(len(case.labels), np.nan)
+    samples[rows] = np.where(np.isfinite(found), found, np.nan)
+    if np.isfinite(samples).any():
+        yield mean_score("boundary_distance_nonnegative", samples, seed=case.seed, higher_is_better=True)
+    else:
+        yield unavailable("boundary_distance_nonnegative", "no boundary point without negative features")
+
+
+def _lowest(values: FloatArray) -> float:
+    return float(values.min()) if values.size else 0.0
+
+
+def _prediction_scores(case: _Case) -> Iterator[Score]:
+    usable = np.isfinite(case.distances)
+    judged = usable & case.known
+    near, wrong = -case.distances[judged], case.wrong[judged]
+    if wrong.all() or not wrong.any():
+        yield unavailable("boundary_auc", "mistakes and right answers are needed", n=len(wrong))
+    else:
+        yield _bootstrapped("boundary_auc", lambda draw: _auc(near[draw], wrong[draw]), len(wrong), case.seed)
+    distance, entropy = case.distances[usable], case.entropy[usable]
+    if min(len(np.unique(distance)), len(np.unique(entropy))) < 2:
+        yield unavailable("margin_entropy_correlation", "distance or entropy is constant", n=len(distance))
+    else:
+        yield _bootstrapped(
+            "margin_entropy_correlation",
+            lambda draw: _spearman(distance[draw], entropy[draw]),
+            len(distance),
+            case.seed,
+        )
+
+
+def _purity(case: _Case) -> Score:
+    known = case.known
+    if not known.any():
+        return unavailable("region_purity", "no labelled test images")
+    _, truth = np.unique(case.labels[known], return_inverse=True)
+    _, said = np.unique(case.said[known], return_inverse=True)
+
+    def purity(draw: IntArray) -> float:
+        table = np.zeros((said.max() + 1, truth.max() + 1))
+        np.add.at(table, (said[draw], truth[draw]), 1)
+        return float(table.max(axis=1).sum() / len(draw))
+
+    return _bootstrapped("region_purity", purity, len(truth), case.seed)
+
+
+def _neighbour_share(evidence: Evidence, case: _Case) -> Score:
+    rows = spread_evenly(len(case.labels), _TEST)
+    train = evidence.train.upright[spread_evenly(len(evidence.train.labels), _TRAIN)]
+    known = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(case.probe.standardize(train))
+    nearest = known.kneighbors(case.probe.standardize(evidence.test.upright[rows]))[0][:, 0] / case.scale
+    samples = np.full(len(case.labels), np.nan)
+    radius = np.nan_to_num(case.distances[rows], nan=np.inf)
+    samples[rows] = nearest <= radius
+    return mean_score("guaranteed_neighbour_share", samples, seed=case.seed, higher_is_better=True)
+
+
+def _extent_scores(evidence: Evidence, case: _Case) -> Iterator[Score]:
+    train = evidence.train.upright[spread_evenly(len(evidence.train.labels), _TRAIN)]
+    principal = fit_principal_map(train, _SLICE, case.seed, case.probe.scaler)
+    if not len(principal.directions):
+        yield unavailable("region_ball_radius", "the training features do not vary")
+        return
+    centre, directions = principal.mean.astype(np.float64), principal.directions.astype(np.float64)
+    regions, box = sliced(case.regions, centre, directions), Box.around(principal(train))
+    count = len(regions.weights)
+    radii = np.array([largest_ball(regions, region, box).radius for region in range(count)])
+    yield _fact("region_ball_radius", float(radii.mean()) / case.scale, count)
+    shares = volume_shares(regions, box, _SAMPLES, case.seed)
+    yield _fact("region_volume_evenness", float(np.exp(entr(shares).sum())) / count, count)
+    pairs = np.column_stack(np.triu_indices(count, 1))
+    pairs = pairs[spread_evenly(len(pairs), _PAIRS)]
+    adjacent = [are_adjacent(regions, int(one), int(other), box) for one, other in pairs]
+    yield _fact("region_adjacent_share", float(np.mean(adjacent)), len(pairs))
+
+
+def _fact(metric: str, value: float, n: int) -> Score:
+    """A figure of the probe: no interval over images."""
+    return Score(metric, value, None, None, True, n)
+
+
+def _bootstrapped(metric: str, statistic: Callable[[IntArray], float], images: int, seed: int) -> Score:
+    value = statistic(np.arange(images))
+    return Score(metric, value, *bootstrap_statistic(statistic, value, images, seed), True, images)
+
+
+def _auc(score: DoubleArray, positive: NDArray[np.bool_]) -> float:
+    """Area under the ROC curve by ranks (Mann-Whitney); NaN where one kind is missing."""
+    count = int(positive.sum())
+    others = len(positive) - count
+    if not count or not others:
+        return float("nan")
+    return float((rankdata(score)[positive].sum() - count * (count + 1) / 2) / (count * others))
+
+
+def _spearman(a: DoubleArray, b: DoubleArray) -> float:
+    ranks = rankdata(a) - (len(a) + 1) / 2, rankdata(b) - (len(b) + 1) / 2
+    below = float(np.linalg.norm(ranks[0]) * np.linalg.norm(ranks[1]))
+    return float(ranks[0] @ ranks[1]) / below if below > 0 else float("nan")
+
+
+def _histograms(case: _Case) -> dict[str, Any]:
+    """Shares of right and of wrong answers by distance; the last bin holds all that lies beyond."""
+    known = np.isfinite(case.distances)
+    if not known.any():
+        return {}
+    top = float(np.quantile(case.distances[known], 0.99)) or 1.0
+    edges = np.linspace(0, top, _BINS + 1)
+    counts = {
+        name: np.histogram(np.minimum(case.distances[known & members], top), edges)[0].tolist()
+        for name, members in (("correct", case.right), ("wrong", case.wrong))
+    }
+    return {"boundary_distances": {"edges": edges.tolist(), **counts}}
+
+
+def _films(evidence: Evidence, pictures: int, frames: int) -> dict[str, Any]:
+    gallery = open_gallery(evidence) if pictures else None
+    if gallery is None:
+        return {}
+    morph = morph_film(gallery, frames)
+    return {"boundary_film": boundary_film(gallery, pictures)} | ({"morph_film": morph} if morph else {})

@@ -1,0 +1,142 @@
+"""Whether each single feature can be trusted when the picture is turned: intraclass correlation over transforms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eqae.evaluation.bootstrap import bootstrap_statistic
+from eqae.evaluation.declaration import Scale, evaluator
+from eqae.evaluation.evidence import Evidence, Features, Findings, IntArray, NotAvailable, Score
+from eqae.evaluation.feature_space import multiplicity, spread_evenly
+from eqae.evaluation.intervals import within
+from eqae.evaluation.preprocessing import ROUNDING
+from eqae.evaluation.scores import unavailable
+
+STABLE = 0.9
+_RESAMPLED = 48  # features behind an interval
+_BLOCK = 128
+
+DoubleArray = NDArray[np.float64]
+
+
+class Correlations(NamedTuple):
+    """Intraclass correlations of d features, ``(d,)`` each (Shrout & Fleiss 1979, two-way, single measurement).
+
+    Attributes:
+        consistency: ICC(3,1), which forgives a constant offset of a transform.
+        agreement: ICC(2,1), which does not; invariance is agreement.
+    """
+
+    consistency: DoubleArray
+    agreement: DoubleArray
+
+
+class _Parts(NamedTuple):
+    """Values of n images under O transforms, taken apart: mean of each image, and what is left of each transform."""
+
+    means: DoubleArray  # (n, d), centred
+    residuals: DoubleArray  # (n, O, d)
+
+
+_FIGURES: dict[str, Callable[[Correlations], float]] = {
+    "icc_agreement": lambda found: float(found.agreement.mean()),
+    "icc_consistency": lambda found: float(found.consistency.mean()),
+    "stable_feature_share": lambda found: float((found.agreement > STABLE).mean()),
+}
+
+
+def _seconds(scale: Scale) -> float:
+    return 1.0 + 56 * scale.turned * (2e-8 * scale.width + 2e-5)
+
+
+@evaluator(needs={"orbits"}, cost=_seconds)
+def evaluate_stability(evidence: Evidence) -> Findings:
+    """Intraclass correlation of every feature: how much of its variance is between images, not between turns of one.
+
+    By condition: ``icc_agreement`` and ``icc_consistency``, means over the features, ``stable_feature_share`` (share
+    with an agreement above 0.9, the usual bar for "excellent") and ``constant_feature_ratio`` (share of features that
+    do not vary at all; they have no correlation and are left out of the others). Exact invariance gives 1. Intervals
+    resample images, on at most 48 features spread evenly.
+
+    Raises:
+        NotAvailable: no images were turned.
+    """
+    if not evidence.turned:
+        raise NotAvailable("no images were turned")
+    scores: list[Score] = []
+    for condition, features in evidence.turned.items():
+        scores += _scores(features, condition, evidence.seed)
+    return Findings(tuple(scores))
+
+
+def intraclass_correlation(values: DoubleArray) -> Correlations:
+    """Of ``values (n, O, d)``; 0/0, so NaN, for features that are constant."""
+    return _correlations(_take_apart(values), np.ones(len(values), np.float32))
+
+
+def _scores(features: Features, condition: str, seed: int) -> Iterator[Score]:
+    images, poses, width = features.values.shape
+    varying = np.flatnonzero(~_constant(features))
+    constant = 1 - len(varying) / width
+    yield Score("constant_feature_ratio", constant, None, None, False, images, condition)
+    if images < 2 or poses < 2 or not len(varying):
+        why = "a single image was turned" if images < 2 else "the features are constant"
+        yield from (unavailable(metric, why, n=images, condition=condition) for metric in _FIGURES)
+        return
+    blocks = [varying[start : start + _BLOCK] for start in range(0, len(varying), _BLOCK)]
+    found = [intraclass_correlation(_doubles(features, block)) for block in blocks]
+    every = Correlations(*(np.concatenate(kind) for kind in zip(*found, strict=True)))
+    parts = _take_apart(_doubles(features, varying[spread_evenly(len(varying), _RESAMPLED)]))
+    for metric, figure in _FIGURES.items():
+        value = figure(every)
+        interval = bootstrap_statistic(_resampled(parts, figure), value, images, seed)
+        least = 0 if metric.endswith("share") else -1
+        yield Score(metric, value, *within(interval, least, 1), True, images, condition)
+
+
+def _resampled(parts: _Parts, figure: Callable[[Correlations], float]) -> Callable[[IntArray], float]:
+    images = len(parts.means)
+
+    def statistic(draw: IntArray) -> float:
+        if len(np.unique(draw)) < 2:
+            return float("nan")  # one image over and over has no variance between images
+        return figure(_correlations(parts, multiplicity(draw, images)))
+
+    return statistic
+
+
+def _constant(features: Features) -> NDArray[np.bool_]:
+    """Features that vary by rounding alone, over all images and transforms, ``(D,)``."""
+    poses = range(features.values.shape[1])
+    low = np.min([features.values[:, o].min(axis=0) for o in poses], axis=0).astype(np.float64)
+    high = np.max([features.values[:, o].max(axis=0) for o in poses], axis=0).astype(np.float64)
+    return np.asarray(high - low <= 4 * ROUNDING * np.maximum(np.abs(low), np.abs(high)))
+
+
+def _doubles(features: Features, columns: IntArray) -> DoubleArray:
+    return features.values[:, :, columns].astype(np.float64)
+
+
+def _take_apart(values: DoubleArray) -> _Parts:
+    means = values.mean(axis=1)
+    return _Parts(means - means.mean(axis=0), values - means[:, None])
+
+
+def _correlations(parts: _Parts, weights: NDArray[np.float32]) -> Correlations:
+    """Of the images counted so often each: mean squares of a two-way layout without replication."""
+    images, poses = float(weights.sum()), parts.residuals.shape[1]
+    centred = parts.means - weights @ parts.means / images
+    effects = np.tensordot(weights, parts.residuals, 1) / images
+    between_poses = images * np.square(effects).sum(axis=0)
+    left = weights @ np.square(parts.residuals).sum(axis=1) - between_poses
+    rows = poses * (weights @ np.square(centred)) / (images - 1)
+    columns = between_poses / (poses - 1)
+    error = np.maximum(left, 0) / ((images - 1) * (poses - 1))
+    below = rows + (poses - 1) * error
+    offset = poses * (columns - error) / images
+    with np.errstate(invalid="ignore", divide="ignore"):  # a feature that is constant in this resample
+        return Correlations((rows - error) / below, (rows - error) / (below + offset))
