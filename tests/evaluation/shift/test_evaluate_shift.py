@@ -44,7 +44,7 @@ def test_an_invariant_extractor_is_found_to_be_one(unlabelled: Evidence) -> None
         if metric in ("shift_global_cosine", "shift_worst_cosine", "shift_local_cosine"):
             assert score.value == pytest.approx(1, abs=1e-6)
     assert found["shift_invariance_ratio", ""].value < 1e-4
-    assert found["shift_cosine_floor", ""].value < 0.99
+    assert found["shift_cosine_floor", ""].value < 0.9999
     assert found["shift_decodability", "shuffled folds"].value == 0.5
     assert found["shift_position_r2", ""].value == 0
     assert found["shift_stride_artefact", "stride 2"].value == 0
@@ -57,7 +57,7 @@ def test_a_constant_extractor_gets_no_ratio_rather_than_a_perfect_one(
     found = scores(with_encoder(unlabelled, encode))
     ratio = found["shift_invariance_ratio", ""]
     assert math.isnan(ratio.value)
-    assert "constant" in ratio.note
+    assert "apart" in ratio.note
     assert found["shift_decodability", "ordered folds"].value == 0.5
 
 
@@ -99,7 +99,7 @@ def test_the_options_and_the_batch_size_do_what_they_say(unlabelled: Evidence) -
     one, other = scores(unlabelled, sprites=5), scores(unlabelled, sprites=5, batch_size=3)
     assert one.keys() == other.keys()
     for key, score in one.items():
-        assert score.value == pytest.approx(other[key].value, rel=1e-4, abs=1e-5)
+        assert score.value == pytest.approx(other[key].value, rel=1e-4, abs=1e-5, nan_ok=True)
     assert one["shift_global_cosine", "C"].n == 5
     maps = evaluate_shift(unlabelled, stride=2).drawings["shift_maps"]["maps"]
     assert np.shape(maps["TL"]) == (3, 3)
@@ -117,7 +117,7 @@ def test_with_a_stride_only_distances_on_the_grid_are_scored(unlabelled: Evidenc
 
 @pytest.mark.parametrize("kind", ["full", "blank but one", "rectangle", "colour"])
 def test_odd_images_are_studied(unlabelled: Evidence, kind: str) -> None:
-    pixels = torch.full((3, 1, 8, 8), 200, dtype=torch.uint8)
+    pixels = torch.randint(100, 256, (3, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     shape = (1, 8, 8)
     if kind == "blank but one":
         pixels[1:] = 0

@@ -39,7 +39,7 @@ def evaluate_subgroups(evidence: Evidence) -> Findings:
     Drawing ``"subgroup_accuracy"``: ``degrees`` (lower ends of the bins) and ``accuracy`` of every orientation.
 
     Raises:
-        NotAvailable: no images were turned, or none with a class that the probe knows; the features are constant.
+        NotAvailable: no images were turned, fewer than two classes to fit the probe on; the features are constant.
     """
     if not evidence.turned:
         raise NotAvailable("no images were turned")
@@ -88,9 +88,11 @@ def _right(turned: Features, probe: LinearProbe) -> tuple[DoubleArray, IntArray]
     """Right answers ``(n, O)`` on the images of classes that the probe knows, and those classes ``(n,)``."""
     known = np.flatnonzero(np.isin(turned.labels, probe.classes))
     labels = turned.labels[known]
-    poses = range(turned.values.shape[1]) if len(known) else range(0)
+    if not len(known):
+        return np.zeros((0, 0)), labels
+    poses = range(turned.values.shape[1])
     answers = [probe.predict(turned.values[known, pose]) == labels for pose in poses]
-    return np.array(answers, np.float64).T.reshape(len(known), -1), labels
+    return np.stack(answers, axis=1).astype(np.float64), labels
 
 
 def _by_group(right: DoubleArray, groups: IntArray) -> DoubleArray:

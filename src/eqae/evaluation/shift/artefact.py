@@ -14,9 +14,10 @@ def stride_artefact(maps: FloatArray, period: int) -> float:
 
     The signed differences ``d(x) = H(x + 1) − H(x)`` along every row and column are cut to a multiple of the period;
     the share is that of the power of d, zero frequency left out, at the frequencies ``k / period``. It rises with
-    the period and is 1 at multiples of the true one: ``0.5, 1, 1`` at 2, 4, 8 for a lattice of 4. A smooth bump has
-    next to none of it, white noise about ``period / length``. Maps that do not vary beyond rounding have no artefact:
-    0. (Unsigned differences would miss the period 2.)
+    the period and is 1 at multiples of the true one: ``0.5, 1, 1`` at 2, 4, 8 for a lattice of 4. A smooth bump that
+    fades within the frame has next to none of it; white noise has ``(period − 1) / (length − 1)``, and maps cut off
+    by the edge leak a little too, so compare models on one grid only. Maps that do not vary beyond rounding have no
+    artefact: 0. (Unsigned differences would miss the period 2.)
     """
     maps = maps.astype(np.float64)
     along = [_powers(np.diff(lines, axis=-1), period) for lines in (maps, np.swapaxes(maps, -1, -2))]

@@ -96,6 +96,8 @@ def _invariance_ratio(maps: ShiftMaps, seed: int) -> Score:
         return unavailable("shift_invariance_ratio", "a single object", higher_is_better=False, n=count)
     between = 1 - float(maps.between[~np.eye(count, dtype=bool)].mean())
     if between <= ROUNDING or maps.undefined == maps.cosine[:, 0].size:
-        return unavailable("shift_invariance_ratio", "constant features", higher_is_better=False, n=count)
+        return unavailable(
+            "shift_invariance_ratio", "no feature tells the objects apart", higher_is_better=False, n=count
+        )
     within = np.maximum(1 - maps.within, 0)
     return mean_score("shift_invariance_ratio", within / between, seed=seed, higher_is_better=False)

@@ -85,23 +85,22 @@ def geometry_section(subject: Subject) -> Markup:
 
 
 def _hull_columns(subject: Subject) -> tuple[list[Column], list[Column]]:
-    measured = conditions(subject.results, "hull_distance")
     by_dimension: list[Column] = []
-    for condition in measured:
+    for condition in conditions(subject.results, "hull_distance"):
         by_dimension += [
             _Fact("hull_inside_share", condition, group=condition, title="inside"),
             _Fact("hull_inside_share_gaussian", condition, group=condition, title="control"),
             _Fact("hull_control_ratio", condition, group=condition, title="ratio"),
         ]
-    widest = measured[-1:]
-    labelled = conditions(subject.results, "nearest_hull_accuracy")
-    others: list[Column] = [
-        *(Column("nearest_hull_accuracy", condition) for condition in labelled),
-        *(Column("hull_label_purity", condition) for condition in widest),
-        *(_Fact("hull_active_vertices", condition) for condition in widest),
-        *(_Fact("hull_boundary_ratio", condition) for condition in labelled),
-        Column("class_hulls_pure_share"),
-    ]
+    others: list[Column] = []
+    for condition in conditions(subject.results, "nearest_hull_accuracy"):
+        others += [
+            Column("nearest_hull_accuracy", condition, group=condition),
+            Column("hull_label_purity", condition, group=condition),
+            _Fact("hull_active_vertices", condition, group=condition),
+            _Fact("hull_boundary_ratio", condition, group=condition),
+        ]
+    others.append(Column("class_hulls_pure_share"))
     return by_dimension, others
 
 
