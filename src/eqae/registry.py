@@ -227,5 +227,8 @@ EVALUATORS = Registry(
         "hulls": "eqae.evaluation.geometry.hull_evaluation:evaluate_hulls",
     },
 )
-DEFAULT_EVALUATORS = ("reconstruction", "invariance", "classification", "clustering")
+DEFAULT_EVALUATORS = (
+    "reconstruction", "invariance", "classification", "clustering", "retrieval", "spectrum", "stability", "dependence",
+    "uniformity", "operating_point", "intrinsic_dimension", "novelty", "neural_collapse", "calibration", "subgroups",
+)  # fmt: skip
 """What is judged where nothing else is asked for: a few seconds each. ``evaluators: all`` adds the long studies."""

@@ -24,6 +24,7 @@ FILES = {
 }  # fmt: skip
 COLUMNS = [
     "model", "dataset", "evaluator", "metric", "condition", "value", "low", "high", "higher_is_better", "n", "seed",
+    "note",
 ]  # fmt: skip
 
 

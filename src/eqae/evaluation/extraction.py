@@ -132,7 +132,8 @@ class _Reading:
         """Pick each condition's poses; a pose without a column of its own is exact and stands in the first."""
         if name not in self.seen:
             return {}
-        values, orbit = self._features(name), self.views.orbit
+        orbit = self.views.untrained_orbit if name == "untrained" else self.views.orbit
+        values = self._features(name)
         labels = self.views.dataset.test.labels.numpy()[orbit]
         where = {pose: i for i, pose in enumerate(columns)}
         chosen = {name: [where.get(pose, 0) for pose in poses] for name, poses in self.views.conditions.items()}

@@ -23,6 +23,7 @@ from eqae.evaluation.poses import IDENTITY, conditions
 from eqae.evaluation.workers import carry_out_together
 from eqae.models.base import Autoencoder
 
+UNTRAINED_IMAGES = 256
 Progress = Callable[[int, int], None]
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -62,6 +63,7 @@ class Views:
         poses: all of them, each once.
         inexact: the identity, then the poses that interpolate: the columns of the pass there and back.
         orbit: indices of the test images that are turned.
+        untrained_orbit: those that the initial weights see turned; a few suffice to say what training changed.
         mapped: indices of the test images whose feature maps are kept.
     """
 
@@ -74,6 +76,7 @@ class Views:
         self.poses = tuple(dict.fromkeys(pose for poses in self.conditions.values() for pose in poses))
         self.inexact = (IDENTITY, *(pose for pose in self.poses if not pose.is_exact))
         self.orbit = spread(len(dataset.test), extraction.orbit_images)
+        self.untrained_orbit = spread(len(dataset.test), min(extraction.orbit_images, UNTRAINED_IMAGES))
         self.mapped = spread(len(dataset.test), extraction.map_images)
 
     def look(self, model: Autoencoder, untrained: Autoencoder | None, stack: ExitStack) -> dict[str, Arrays]:
@@ -108,7 +111,8 @@ class Views:
             if len(self.inexact) > 1:
                 tasks["returned"] = (model, Pass(orbit, self.inexact, undone=True, block=block))
         if "untrained" in needs and self.poses and untrained is not None:
-            tasks["untrained"] = (untrained, Pass(orbit, self.poses, block=block))
+            some = test.take(torch.from_numpy(self.untrained_orbit))
+            tasks["untrained"] = (untrained, Pass(some, self.poses, block=block))
         return tasks
 
     def _carry_out(self, model: Autoencoder, task: Pass, fingerprint: str | None, stack: ExitStack) -> Arrays:

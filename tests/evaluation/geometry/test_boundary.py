@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eqae.evaluation.geometry.boundary import bounded_distances, boundary_points, nearest_boundary
+from eqae.evaluation.geometry.boundary import boundary_points, bounded_distances, nearest_boundary
 from eqae.evaluation.geometry.hull import project_on_hull
 from eqae.evaluation.geometry.regions import Regions
 

@@ -11,7 +11,7 @@ from eqae.evaluation.semantic.affinity import affinities, aligned, all_pairs, pa
 from eqae.evaluation.semantic.assignment import Match, match_exactly
 from eqae.evaluation.semantic.bounds import upper_bounds
 from eqae.evaluation.semantic.optimality import optimality_ratios
-from eqae.evaluation.semantic.swaps import _rounds, match_by_sorting, match_by_swaps
+from eqae.evaluation.semantic.swaps import match_by_sorting, match_by_swaps, tournament
 from eqae.evaluation.semantic.tokens import TokenSets
 from eqae.evaluation.semantic.windows import match_in_windows
 
@@ -102,9 +102,9 @@ def test_exchanges_are_no_worse_than_sorting_and_close_to_the_optimum() -> None:
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 13])
 def test_in_a_tournament_every_two_tokens_meet_once_and_no_token_plays_twice_in_a_round(count: int) -> None:
     rows = np.arange(count)
-    met = [(a, b) for upper, lower in _rounds(count) for a, b in zip(rows[upper], rows[lower], strict=True)]
+    met = [(a, b) for upper, lower in tournament(count) for a, b in zip(rows[upper], rows[lower], strict=True)]
     assert sorted(tuple(sorted(pair)) for pair in met) == list(itertools.combinations(range(count), 2))
-    for upper, lower in _rounds(count):
+    for upper, lower in tournament(count):
         playing = [*rows[upper], *rows[lower]]
         assert len(set(playing)) == len(playing)
 

@@ -33,8 +33,8 @@ class Corrals:
         self.weight = np.zeros((count, 0))
         self._offset = np.zeros((count, 0, width))  # vertex minus query
         self._gram = np.zeros((count, 0, 0))  # inner products of the offsets
-        rows = np.arange(count)
-        self.add(rows, first)
+        self._grow()
+        self.add(np.arange(count), first)
         self.weight[:, 0] = 1.0
 
     def sizes(self, rows: IntArray) -> IntArray:
@@ -93,7 +93,7 @@ class Corrals:
         rest, keeps affinely dependent sets solvable, and vanishes as steps repeat.
         """
         active = (self.index[rows, :used] != FREE).astype(np.float64)
-        matrix = self._gram[rows, :used, :used] * (active[:, :, None] * active[:, None, :])
+        matrix = self._gram[rows, :used, :used]
         size = np.trace(matrix, axis1=1, axis2=2) / active.sum(axis=1)
         size[size == 0] = 1.0
         proximal = (_PROXIMAL * size)[:, None]
@@ -109,6 +109,8 @@ class Corrals:
         which, slots = np.nonzero(dropped)
         self.index[rows[which], slots] = FREE
         self._offset[rows[which], slots] = 0.0
+        self._gram[rows[which], slots] = 0.0
+        self._gram[rows[which], :, slots] = 0.0
 
     def _used(self) -> int:
         """Slots from here on are free in every set."""

@@ -33,7 +33,7 @@ _INSIDE = 1e-4  # distances below this share of the median nearest-neighbour dis
 
 def _seconds(scale: Scale) -> float:
     """Projections grow with the product of vertices and queries; the map with the number of features."""
-    return 4 + 5e-6 * min(scale.train, 5000) * scale.width / 10 + 0.05 * scale.classes
+    return 4 + 5e-6 * min(scale.train, 5000) * scale.width / 10 + 0.1 * scale.classes
 
 
 @evaluator(cost=_seconds)

@@ -32,7 +32,7 @@ DoubleArray = NDArray[np.float64]
 _BLOCK = 1024  # images whose features are held in double precision
 _TRAIN, _TEST = 5000, 500  # images in comparisons of training with test images
 _SLICE = 64  # dimensions in which regions are measured by linear programmes
-_PAIRS = 300
+_PAIRS = 200
 _SAMPLES = 20_000
 _BINS = 30
 
@@ -40,7 +40,7 @@ _BINS = 30
 def _seconds(scale: Scale) -> float:
     """The probe, distances, and linear programmes; the gallery's probe costs about as much as the first."""
     pairs = min(_PAIRS, scale.classes * (scale.classes - 1) // 2)
-    return 2 + 4e-8 * scale.train * scale.width * max(scale.classes, 2) / 2 + 0.01 * (pairs + scale.classes)
+    return 2 + 4e-8 * scale.train * scale.width * max(scale.classes, 2) / 2 + 0.03 * (pairs + scale.classes)
 
 
 @evaluator(needs={"code", "pixels"}, cost=_seconds)
@@ -63,7 +63,7 @@ def evaluate_regions(
     Over classes, inside the box around the training images in their first 64 principal components:
     ``region_ball_radius``, mean radius of the largest ball in a region; ``region_volume_evenness``, the exponential of
     the entropy of the regions' shares of the box, over the number of classes: 1 where all are as large;
-    ``region_adjacent_share``, share of up to 300 pairs of regions that have a facet in common. There, n counts classes
+    ``region_adjacent_share``, share of up to 200 pairs of regions that have a facet in common. There, n counts classes
     or pairs. In more dimensions than 64 the regions are those that the flat of these components cuts out.
 
     Drawings: ``"boundary_distances"``, histograms; ``"boundary_film"`` and ``"morph_film"`` of

@@ -15,7 +15,9 @@ from eqae.evaluation.report.sections.feature_maps import feature_maps
 from eqae.evaluation.report.sections.geometry import geometry_section
 from eqae.evaluation.report.sections.invariance import invariance_section
 from eqae.evaluation.report.sections.overview import overview, scope, summary
+from eqae.evaluation.report.sections.probes import probes
 from eqae.evaluation.report.sections.reconstructions import reconstructions
+from eqae.evaluation.report.sections.retrieval import retrieval_section
 from eqae.evaluation.report.sections.semantic import semantic_section
 from eqae.evaluation.report.sections.shift import shift_section
 from eqae.evaluation.report.subject import Subject
@@ -34,6 +36,8 @@ _SECTIONS: Mapping[str, Callable[[Subject], Markup]] = {
     "Shift invariance": shift_section,
     "Semantic similarity": semantic_section,
     "Decision regions and hulls": geometry_section,
+    "Retrieval and orbits": retrieval_section,
+    "Probes": probes,
     "All figures": all_rows,
     "Provenance": provenance,
 }

@@ -17,7 +17,12 @@ Mark = Literal["best", "tied", ""]
 ROUNDING = 1e-5
 """Relative errors below this are float32 rounding: an exact group leaves about 1e-7, and who has less means nothing."""
 
-_NEVER_RANKED = ("relative_interpolation_floor",)
+_NEVER_RANKED = (
+    "relative_interpolation_floor", "shift_cosine_floor", "orbit_cosine_floor", "semantic_spatial_cka",
+    "semantic_spatial_gap", "semantic_min_eigenvalue", "semantic_scrambled_cosine", "spatial_scrambled_cosine",
+    "semantic_optimality",
+)  # fmt: skip
+"""Controls and descriptions: no value of them is better than another."""
 _ROUNDED = ("relative_invariance_error", "invariance_ratio")
 
 

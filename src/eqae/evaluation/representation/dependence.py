@@ -26,7 +26,7 @@ DoubleArray = NDArray[np.float64]
 
 
 def _seconds(scale: Scale) -> float:
-    return 0.5 + 3e-5 * min(scale.turned, IMAGES) ** 2 + 2e-9 * min(scale.turned, IMAGES) ** 2 * scale.width
+    return 0.3 + 1e-5 * min(scale.turned, IMAGES) ** 2 + 2e-9 * min(scale.turned, IMAGES) ** 2 * scale.width
 
 
 @evaluator(needs={"orbits"}, cost=_seconds)

@@ -28,7 +28,7 @@ DoubleArray = NDArray[np.float64]
 
 
 def _seconds(scale: Scale) -> float:
-    return 1.0 + 8e-4 * scale.width
+    return 0.5 + 3e-4 * scale.width
 
 
 @evaluator(needs={"pixels"}, cost=_seconds)

@@ -46,7 +46,7 @@ class _Gaussian(NamedTuple):
 
 
 def _seconds(scale: Scale) -> float:
-    return 0.5 + 1e-3 * scale.width + 1.5e-6 * scale.classes * scale.test
+    return 0.3 + 4e-4 * scale.width + 1.5e-6 * scale.classes * scale.test
 
 
 @evaluator(cost=_seconds)

@@ -37,7 +37,7 @@ _SAMPLED = 100  # pairs on which an approximate solver is held against the exact
 _CORRELATIONS: dict[str, Correlation] = {"correlation": "pearson", "rank_correlation": "spearman"}
 
 
-@evaluator(needs={"maps"}, cost=lambda scale: 5.0)
+@evaluator(needs={"maps"}, cost=lambda scale: 6.0)
 def evaluate_semantic(
     evidence: Evidence,
     *,
@@ -93,22 +93,22 @@ def evaluate_semantic(
     deepest = list(evidence.maps)[-1]
     scores: list[Score] = []
     drawings: dict[str, Any] = {}
-    predictions = _predictions(evidence, evidence.maps[deepest].index[chosen])
+    divergences = _divergences(evidence, evidence.maps[deepest].index[chosen])
     for name, maps in evidence.maps.items():
         layer = _Layer(name, maps, chosen, settings, evidence.seed)
-        scores += layer.scores(predictions)
+        scores += layer.scores(divergences)
         if name == deepest:
             scores += layer.contrasts()
             drawings["semantic_matrices"] = layer.drawing(evidence.class_names)
     return Findings(tuple(scores), drawings)
 
 
-def _predictions(evidence: Evidence, index: IntArray) -> DoubleArray | str:
-    """Class probabilities ``(n, K)`` of test images, or why there are none."""
+def _divergences(evidence: Evidence, index: IntArray) -> DoubleArray | str:
+    """Divergence of the class probabilities of every two test images, ``(n, n)``, or why there are none."""
     if evidence.logits is not None:
-        return np.asarray(softmax(evidence.logits[index].astype(np.float64), axis=1))
+        return jensen_shannon(softmax(evidence.logits[index].astype(np.float64), axis=1))
     try:
-        return np.asarray(softmax(linear_probe(evidence).logits(evidence.test.upright[index]), axis=1))
+        return jensen_shannon(softmax(linear_probe(evidence).logits(evidence.test.upright[index]), axis=1))
     except NotAvailable as reason:
         return str(reason)
 
@@ -152,11 +152,11 @@ class _Layer:
     def labels(self) -> IntArray:
         return self.maps.labels[self.images]
 
-    def scores(self, predictions: DoubleArray | str) -> Iterator[Score]:
+    def scores(self, divergences: DoubleArray | str) -> Iterator[Score]:
         """All figures of every layer."""
         for kind, similarity in (("semantic", self.cosines.semantic), ("spatial", self.cosines.spatial)):
             yield from self._retrieval(f"{kind}_retrieval", similarity)
-            yield from self._correlations(f"{kind}_divergence", similarity, predictions)
+            yield from self._correlations(f"{kind}_divergence", similarity, divergences)
         yield self._alignment()
         others = len(self.images) - 1
         yield self._mean("semantic_spatial_gap", (self.cosines.semantic - self.cosines.spatial).sum(1) / others)
@@ -217,13 +217,13 @@ class _Layer:
         everyone[self._known] = samples
         return self._mean(metric, everyone)
 
-    def _correlations(self, prefix: str, similarity: DoubleArray, predictions: DoubleArray | str) -> Iterator[Score]:
+    def _correlations(self, prefix: str, similarity: DoubleArray, divergences: DoubleArray | str) -> Iterator[Score]:
         for suffix, kind in _CORRELATIONS.items():
             metric = f"{prefix}_{suffix}"
-            if isinstance(predictions, str):
-                yield unavailable(metric, predictions, higher_is_better=False, condition=self.name)
+            if isinstance(divergences, str):
+                yield unavailable(metric, divergences, higher_is_better=False, condition=self.name)
                 continue
-            value, (low, high) = pair_correlation(similarity, jensen_shannon(predictions), kind, self.seed)
+            value, (low, high) = pair_correlation(similarity, divergences, kind, self.seed)
             if np.isfinite(value):
                 yield Score(metric, value, low, high, False, len(self.images), self.name)
             else:

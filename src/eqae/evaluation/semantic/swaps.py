@@ -26,15 +26,15 @@ def match_by_swaps(affinity: FloatArray, tokens: TokenSets, left: IntArray, righ
     row = np.arange(count)[:, None] * count
     column = np.ascontiguousarray(match_by_sorting(affinity, tokens, left, right).T) + first
     value = flat.take(row + column)
-    for upper, lower in _rounds(count):
-        a, b, gain_a, gain_b = column[upper], column[lower], value[upper], value[lower]
+    for upper, lower in tournament(count):
+        a, b, held_a, held_b = column[upper], column[lower], value[upper], value[lower]
         after_a, after_b = flat.take(row[upper] + b), flat.take(row[lower] + a)
-        better = after_a + after_b > gain_a + gain_b
+        better = after_a + after_b > held_a + held_b
         step = (b - a) * better
         a += step
         b -= step
-        np.copyto(gain_a, after_a, where=better)
-        np.copyto(gain_b, after_b, where=better)
+        np.copyto(held_a, after_a, where=better)
+        np.copyto(held_b, after_b, where=better)
     return np.ascontiguousarray((column - first).T)
 
 
@@ -51,7 +51,7 @@ def match_by_sorting(affinity: FloatArray, tokens: TokenSets, left: IntArray, ri
     return best
 
 
-def _rounds(count: int) -> Iterator[tuple[slice, slice]]:
+def tournament(count: int) -> Iterator[tuple[slice, slice]]:
     """Slices of disjoint couples, in which every two of ``count`` rows meet exactly once.
 
     In round k, row a meets the row b with a + b = k (mod count): a run of rows against a run in reverse, twice.

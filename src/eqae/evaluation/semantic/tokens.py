@@ -56,7 +56,7 @@ class TokenSets:
 def token_sets(maps: FeatureMaps, images: IntArray, kind: TokenKind, most: int) -> TokenSets:
     """The tokens of some images of one layer.
 
-    The position's invariants are the mean and the maximum of each field over its group elements (the number itself
+    A position's invariants are the mean and the maximum of each field over its group elements (the number itself
     where there is but one). Maps with too many tokens are averaged over windows that lie symmetrically about the
     middle, so that transforms of the image permute the tokens still.
 

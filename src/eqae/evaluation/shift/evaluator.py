@@ -29,7 +29,7 @@ _PROBED = 8  # sprites whose position is read from features
 _LARGEST_EXAMPLE = 112  # pixels
 
 
-@evaluator(needs={"encoder", "pixels", "orbits"}, cost=lambda scale: 20 + scale.width / 40)
+@evaluator(needs={"encoder", "pixels", "orbits"}, cost=lambda scale: 5 + scale.width / 500)
 def evaluate_shift(
     evidence: Evidence,
     *,
@@ -94,7 +94,7 @@ def _shift_findings(evidence: Evidence, sprites: int, stride: int, background: B
     radii = local_radii(stride, min(stage.rows, stage.columns))
     predict, missing = _classifier(evidence)
     count = len(stage.sprites)
-    probed = np.unique(np.arange(min(_PROBED, count)) * count // min(_PROBED, count)).tolist()
+    probed = [k * count // min(_PROBED, count) for k in range(min(_PROBED, count))]
     maps = shift_maps(encode, stage, batch_size=batch_size, radii=tuple(radii.values()), predict=predict, probed=probed)
     scores = (
         *cosine_scores(maps, radii, seed),

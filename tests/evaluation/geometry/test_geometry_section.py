@@ -1,0 +1,68 @@
+"""The section on regions and hulls: whole, in parts, and absent."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from eqae.evaluation.evidence import Evidence
+from eqae.evaluation.geometry.hull_evaluation import evaluate_hulls
+from eqae.evaluation.geometry.region_evaluation import evaluate_regions
+from eqae.evaluation.report import write_report
+from eqae.evaluation.report.sections.geometry import geometry_section
+from eqae.evaluation.report.subject import Subject
+from eqae.evaluation.results import Results
+
+MakeEvidence = Callable[..., Evidence]
+
+
+def judged(*evidences: Evidence, regions: bool = True, hulls: bool = True) -> Results:
+    results = Results()
+    for evidence in evidences:
+        found = ([evaluate_regions(evidence)] if regions else []) + ([evaluate_hulls(evidence)] if hulls else [])
+        for findings in found:
+            for score in findings.scores:
+                results.add(evidence, "geometry", score)
+            results.drawings |= {(evidence.model, name): drawing for name, drawing in findings.drawings.items()}
+    return results
+
+
+def section(results: Results) -> str:
+    return str(geometry_section(Subject(results, [], {}, {})))
+
+
+@pytest.fixture
+def pair(make_evidence: MakeEvidence) -> tuple[Evidence, Evidence]:
+    first = make_evidence(separation=1.0, model="<b>first</b>")
+    return first, replace(make_evidence(separation=1.0, seed=1, width=20), model="second", code=None)
+
+
+def test_the_section_has_tables_figures_and_films(pair: tuple[Evidence, Evidence]) -> None:
+    text = section(judged(*pair))
+    assert text.count("<table") == 3
+    assert text.count("<picture>") == 2 + 1  # histograms of two models, and the curves
+    assert text.count("data:image/png") == 2  # the first model alone has a decoder
+    assert "kind 0" in text
+    assert "<b>first" not in text
+    assert all(f">{title}" in text for title in ("6-d", "8-d", "16-d", "ratio", "Label purity"))
+
+
+def test_parts_stand_alone(pair: tuple[Evidence, Evidence]) -> None:
+    regions, hulls = section(judged(*pair, hulls=False)), section(judged(*pair, regions=False))
+    assert "Hull of the training images" not in regions
+    assert "Seen through the decoder" in regions
+    assert "Distance to boundary" not in hulls
+    assert "Seen through the decoder" not in hulls
+    assert "Seen through the decoder" not in section(judged(pair[1]))
+
+
+def test_nothing_measured_is_nothing_said() -> None:
+    assert section(Results()) == ""
+
+
+def test_the_page_holds_the_section(pair: tuple[Evidence, Evidence], tmp_path: Path) -> None:
+    write_report(tmp_path / "report.html", judged(*pair), [], "A page", {}, {})
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<h2>Decision regions and hulls</h2>" in text
+    assert len(text) < 600_000
