@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from eqae.evaluation.evidence import Evidence, FloatArray, IntArray, NotAvailable
 from eqae.evaluation.preprocessing import ROUNDING, fit_scaler
+from eqae.evaluation.sampling import spread_evenly
 
 REFERENCE_IMAGES = 4_000
 
@@ -55,12 +56,6 @@ def unit_rows(features: FloatArray) -> FloatArray:
     """Rows of ``features (N, D)`` at unit length; rows of zeros stay zeros."""
     length = np.linalg.norm(features, axis=1, keepdims=True)
     return np.asarray(features / np.where(length > 0, length, 1), np.float32)
-
-
-def spread_evenly(count: int, most: int) -> IntArray:
-    """Indices of ``min(count, most)`` of ``count`` images, evenly spread: images of a folder may be sorted by class."""
-    chosen = min(count, most)
-    return np.arange(chosen, dtype=np.int64) * count // max(chosen, 1)
 
 
 def multiplicity(draw: IntArray, images: int) -> NDArray[Any]:

@@ -12,9 +12,12 @@ from scipy.spatial.distance import pdist
 from eqae.evaluation.declaration import evaluator
 from eqae.evaluation.evidence import Evidence, Features, Findings, FloatArray, NotAvailable, Score
 from eqae.evaluation.preprocessing import ROUNDING
+from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import mean_score
 
 DoubleArray = NDArray[np.float64]
+
+DISTANCE_IMAGES = 2_000
 
 
 @evaluator(needs={"orbits", "untrained"}, cost=lambda scale: 1e-7 * 80 * scale.turned * scale.width)
@@ -52,12 +55,13 @@ def relative_movement(features: Features) -> DoubleArray:
 
 
 def mean_distance(features: FloatArray) -> float:
-    """Mean distance between different images of ``features (N, D)``.
+    """Mean distance between different images of ``features (N, D)``, of at most 2,000 of them, evenly spread.
 
     NaN where there is none: a single image, or features that differ between images by rounding alone.
     """
     if len(features) < 2:
         return float("nan")
+    features = features[spread_evenly(len(features), DISTANCE_IMAGES)]
     distance = float(pdist(features.astype(np.float64)).mean())
     return distance if distance > ROUNDING * float(_norm(features).mean()) else float("nan")
 

@@ -9,6 +9,7 @@ from sklearn.manifold import TSNE
 
 from eqae.evaluation.evidence import Features, FloatArray, IntArray
 from eqae.evaluation.preprocessing import compress
+from eqae.evaluation.sampling import spread_evenly
 
 FEWEST_IMAGES = 4
 MOST_IMAGES = 1_500
@@ -43,7 +44,7 @@ def project(features: Features, seed: int) -> Projection | None:
     count = min(len(features.labels), MOST_IMAGES)
     if count < FEWEST_IMAGES:
         return None
-    chosen = np.arange(count) * len(features.labels) // count
+    chosen = spread_evenly(len(features.labels), count)
     coordinates, explained = compress(features.upright[chosen], 50, seed)
     missing = max(0, 2 - coordinates.shape[1])  # a single feature spans a line, not a plane
     coordinates, explained = np.pad(coordinates, ((0, 0), (0, missing))), np.pad(explained, (0, missing))

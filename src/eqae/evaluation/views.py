@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -16,10 +15,10 @@ from eqae.blocks import BLOCK
 from eqae.data.base import Dataset
 from eqae.evaluation.cache import workplace
 from eqae.evaluation.declaration import NEEDS, Need
-from eqae.evaluation.evidence import IntArray
 from eqae.evaluation.fingerprint import images_fingerprint, model_fingerprint, poses_fingerprint
 from eqae.evaluation.passes import Output, Pass, carry_out, open_stores
 from eqae.evaluation.poses import IDENTITY, conditions
+from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.workers import carry_out_together
 from eqae.models.base import Autoencoder
 
@@ -75,9 +74,9 @@ class Views:
         self.conditions = {name: poses for name, poses in known.items() if wanted is None or name in wanted}
         self.poses = tuple(dict.fromkeys(pose for poses in self.conditions.values() for pose in poses))
         self.inexact = (IDENTITY, *(pose for pose in self.poses if not pose.is_exact))
-        self.orbit = spread(len(dataset.test), extraction.orbit_images)
-        self.untrained_orbit = spread(len(dataset.test), min(extraction.orbit_images, UNTRAINED_IMAGES))
-        self.mapped = spread(len(dataset.test), extraction.map_images)
+        self.orbit = spread_evenly(len(dataset.test), extraction.orbit_images)
+        self.untrained_orbit = spread_evenly(len(dataset.test), min(extraction.orbit_images, UNTRAINED_IMAGES))
+        self.mapped = spread_evenly(len(dataset.test), extraction.map_images)
 
     def look(self, model: Autoencoder, untrained: Autoencoder | None, stack: ExitStack) -> dict[str, Arrays]:
         """Carry out the passes that the needs ask for.
@@ -130,12 +129,6 @@ class Views:
         self.done += images
         if self.extraction.progress and images:
             self.extraction.progress(self.done, self.total)
-
-
-def spread(images: int, count: int) -> IntArray:
-    """Indices of ``count`` of ``images`` (all, where there are fewer), evenly spread: a folder may be sorted."""
-    count = min(count, images)
-    return np.arange(count) * images // max(count, 1)
 
 
 def _outputs(model: Autoencoder, needs: frozenset[Need]) -> frozenset[Output]:

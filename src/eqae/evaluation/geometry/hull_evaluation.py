@@ -15,7 +15,6 @@ from eqae.data.base import UNLABELED
 from eqae.evaluation.bootstrap import bootstrap_statistic
 from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Findings, IntArray, NotAvailable, Score
-from eqae.evaluation.feature_space import spread_evenly
 from eqae.evaluation.geometry.boundary import nearest_boundary
 from eqae.evaluation.geometry.class_hulls import class_hull_distances, nearest_hull_hits
 from eqae.evaluation.geometry.controls import CONTROLS, Cloud
@@ -24,6 +23,7 @@ from eqae.evaluation.geometry.principal import fit_principal_map
 from eqae.evaluation.geometry.regions import Regions
 from eqae.evaluation.geometry.scales import median_distance, median_neighbour_distance
 from eqae.evaluation.linear_probe import LinearProbe, fit_probe, linear_probe
+from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import mean_score, unavailable
 
 DoubleArray = NDArray[np.float64]

@@ -11,12 +11,12 @@ from PIL import Image
 
 from eqae.data.base import UNLABELED, Dataset
 from eqae.evaluation.evidence import Code, Evidence, FloatArray, IntArray
-from eqae.evaluation.feature_space import spread_evenly
 from eqae.evaluation.geometry.boundary import boundary_points, nearest_boundary
 from eqae.evaluation.geometry.hull import project_on_hull
 from eqae.evaluation.geometry.regions import probe_regions
 from eqae.evaluation.geometry.scales import median_distance
 from eqae.evaluation.linear_probe import LinearProbe, fit_probe
+from eqae.evaluation.sampling import spread_evenly
 
 DoubleArray = NDArray[np.float64]
 

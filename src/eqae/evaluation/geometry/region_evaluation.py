@@ -17,7 +17,6 @@ from eqae.data.base import UNLABELED
 from eqae.evaluation.bootstrap import bootstrap_statistic
 from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Findings, FloatArray, IntArray, NotAvailable, Score
-from eqae.evaluation.feature_space import spread_evenly
 from eqae.evaluation.geometry.boundary import bounded_distances, nearest_boundary
 from eqae.evaluation.geometry.pictures import boundary_film, morph_film, open_gallery
 from eqae.evaluation.geometry.polytopes import Box, are_adjacent, largest_ball, sliced, volume_shares
@@ -25,6 +24,7 @@ from eqae.evaluation.geometry.principal import fit_principal_map
 from eqae.evaluation.geometry.regions import Regions, probe_regions
 from eqae.evaluation.geometry.scales import median_distance
 from eqae.evaluation.linear_probe import LinearProbe, linear_probe
+from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import mean_score, unavailable
 
 DoubleArray = NDArray[np.float64]

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 from sklearn.neighbors import NearestNeighbors
 
-from eqae.evaluation.feature_space import spread_evenly
 from eqae.evaluation.preprocessing import ROUNDING
+from eqae.evaluation.sampling import spread_evenly
 
 DoubleArray = NDArray[np.float64]
 

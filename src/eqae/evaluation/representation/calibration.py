@@ -14,9 +14,10 @@ from eqae.data.base import UNLABELED
 from eqae.evaluation.bootstrap import bootstrap_statistic
 from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Findings, IntArray, NotAvailable, Score
-from eqae.evaluation.feature_space import feature_space, spread_evenly
+from eqae.evaluation.feature_space import feature_space
 from eqae.evaluation.intervals import within
 from eqae.evaluation.linear_probe import LinearProbe, fit_probe
+from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import mean_score
 
 IMAGES = 2_000

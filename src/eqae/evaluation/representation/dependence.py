@@ -11,7 +11,8 @@ from scipy.spatial.distance import pdist, squareform
 from eqae.evaluation.bootstrap import bootstrap_statistic
 from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Features, Findings, FloatArray, IntArray, NotAvailable, Score
-from eqae.evaluation.feature_space import FeatureSpace, feature_space, spread_evenly
+from eqae.evaluation.feature_space import FeatureSpace, feature_space
+from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import unavailable
 
 FOLDS = (1, 2, 4, 8)

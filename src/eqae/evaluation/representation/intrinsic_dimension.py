@@ -14,9 +14,9 @@ from eqae.data.base import UNLABELED
 from eqae.evaluation.bootstrap import bootstrap_statistic
 from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Findings, FloatArray, IntArray, Score
-from eqae.evaluation.feature_space import spread_evenly
 from eqae.evaluation.intervals import within
 from eqae.evaluation.preprocessing import ROUNDING
+from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import unavailable
 
 IMAGES = 2_000

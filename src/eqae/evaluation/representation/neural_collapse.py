@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from eqae.data.base import UNLABELED
 from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Features, Findings, FloatArray, IntArray, NotAvailable, Score
-from eqae.evaluation.feature_space import REFERENCE_IMAGES, feature_space, spread_evenly
+from eqae.evaluation.feature_space import REFERENCE_IMAGES, feature_space
 from eqae.evaluation.linear_probe import LinearProbe, linear_probe
+from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import mean_score, unavailable
 
 _BLOCK = 1_000

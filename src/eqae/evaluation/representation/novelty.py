@@ -14,9 +14,10 @@ from eqae.data.base import UNLABELED
 from eqae.evaluation.bootstrap import bootstrap_statistic
 from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Findings, FloatArray, IntArray, NotAvailable, Score
-from eqae.evaluation.feature_space import REFERENCE_IMAGES, FeatureSpace, feature_space, spread_evenly
+from eqae.evaluation.feature_space import REFERENCE_IMAGES, FeatureSpace, feature_space
 from eqae.evaluation.intervals import within
 from eqae.evaluation.retrieval.ranking import share_below
+from eqae.evaluation.sampling import spread_evenly
 
 DIMENSIONS = 64
 LEADING_SHARE = 0.95

@@ -11,8 +11,9 @@ from eqae.data.base import UNLABELED
 from eqae.evaluation.bootstrap import bootstrap_statistic
 from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Findings, FloatArray, IntArray, NotAvailable, Score
-from eqae.evaluation.feature_space import feature_space, multiplicity, spread_evenly, unit_rows
+from eqae.evaluation.feature_space import feature_space, multiplicity, unit_rows
 from eqae.evaluation.intervals import within
+from eqae.evaluation.sampling import spread_evenly
 
 IMAGES = 2_000
 FALSE_ACCEPT_RATES = (0.01, 0.1)

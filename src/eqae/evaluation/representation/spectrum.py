@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Findings, FloatArray, NotAvailable, Score
-from eqae.evaluation.feature_space import spread_evenly
 from eqae.evaluation.preprocessing import ROUNDING
+from eqae.evaluation.sampling import spread_evenly
 
 IMAGES = 2_000
 SHARES = (0.9, 0.95, 0.99)

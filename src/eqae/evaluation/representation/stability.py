@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from eqae.evaluation.bootstrap import bootstrap_statistic
 from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Features, Findings, IntArray, NotAvailable, Score
-from eqae.evaluation.feature_space import multiplicity, spread_evenly
+from eqae.evaluation.feature_space import multiplicity
 from eqae.evaluation.intervals import within
 from eqae.evaluation.preprocessing import ROUNDING
+from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import unavailable
 
 STABLE = 0.9
@@ -39,7 +40,8 @@ class _Parts(NamedTuple):
     """Values of n images under O transforms, taken apart: mean of each image, and what is left of each transform."""
 
     means: DoubleArray  # (n, d), centred
-    residuals: DoubleArray  # (n, O, d)
+    residuals: DoubleArray  # (n, O·d)
+    squares: DoubleArray  # (n, d), squared residuals summed over the transforms
 
 
 _FIGURES: dict[str, Callable[[Correlations], float]] = {
@@ -75,7 +77,7 @@ def evaluate_stability(evidence: Evidence) -> Findings:
 
 def intraclass_correlation(values: DoubleArray) -> Correlations:
     """Of ``values (n, O, d)``; 0/0, so NaN, for features that are constant."""
-    return _correlations(_take_apart(values), np.ones(len(values), np.float32))
+    return _correlations(_take_apart(values), np.ones(len(values)))
 
 
 def _scores(features: Features, condition: str, seed: int) -> Iterator[Score]:
@@ -104,7 +106,7 @@ def _resampled(parts: _Parts, figure: Callable[[Correlations], float]) -> Callab
     def statistic(draw: IntArray) -> float:
         if len(np.unique(draw)) < 2:
             return float("nan")  # one image over and over has no variance between images
-        return figure(_correlations(parts, multiplicity(draw, images)))
+        return figure(_correlations(parts, multiplicity(draw, images).astype(np.float64)))
 
     return statistic
 
@@ -123,16 +125,18 @@ def _doubles(features: Features, columns: IntArray) -> DoubleArray:
 
 def _take_apart(values: DoubleArray) -> _Parts:
     means = values.mean(axis=1)
-    return _Parts(means - means.mean(axis=0), values - means[:, None])
+    residuals = values - means[:, None]
+    return _Parts(means - means.mean(axis=0), residuals.reshape(len(values), -1), np.square(residuals).sum(axis=1))
 
 
-def _correlations(parts: _Parts, weights: NDArray[np.float32]) -> Correlations:
+def _correlations(parts: _Parts, weights: NDArray[Any]) -> Correlations:
     """Of the images counted so often each: mean squares of a two-way layout without replication."""
-    images, poses = float(weights.sum()), parts.residuals.shape[1]
+    images, features = float(weights.sum()), parts.means.shape[1]
+    poses = parts.residuals.shape[1] // features
     centred = parts.means - weights @ parts.means / images
-    effects = np.tensordot(weights, parts.residuals, 1) / images
+    effects = (weights @ parts.residuals).reshape(poses, features) / images
     between_poses = images * np.square(effects).sum(axis=0)
-    left = weights @ np.square(parts.residuals).sum(axis=1) - between_poses
+    left = weights @ parts.squares - between_poses
     rows = poses * (weights @ np.square(centred)) / (images - 1)
     columns = between_poses / (poses - 1)
     error = np.maximum(left, 0) / ((images - 1) * (poses - 1))

@@ -11,7 +11,8 @@ from eqae.data.base import UNLABELED
 from eqae.evaluation.bootstrap import bootstrap_statistic
 from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Features, Findings, FloatArray, IntArray, Score
-from eqae.evaluation.feature_space import FeatureSpace, feature_space, multiplicity, spread_evenly, unit_rows
+from eqae.evaluation.feature_space import FeatureSpace, feature_space, multiplicity, unit_rows
+from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import mean_score, unavailable
 
 IMAGES = 1_000

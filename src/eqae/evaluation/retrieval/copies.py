@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from eqae.evaluation.evidence import Features, FloatArray, Score
-from eqae.evaluation.feature_space import FeatureSpace, spread_evenly, unit_rows
+from eqae.evaluation.feature_space import FeatureSpace, unit_rows
 from eqae.evaluation.retrieval.orbits import OrbitDistances
 from eqae.evaluation.retrieval.ranking import precision_at_hits, recall_threshold
+from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import mean_score
 
 PRECISION = 0.9

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eqae.evaluation.evidence import Features, FloatArray, IntArray, Score
-from eqae.evaluation.feature_space import FeatureSpace, spread_evenly, unit_rows
+from eqae.evaluation.feature_space import FeatureSpace, unit_rows
 from eqae.evaluation.retrieval.ranking import precision_at_hits, share_below
+from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import mean_score, unavailable
 
 ORBITS = 512

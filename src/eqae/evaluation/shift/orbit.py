@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from eqae.evaluation.bootstrap import bootstrap_statistic
 from eqae.evaluation.evidence import Evidence, Features, Findings, IntArray, Score
+from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import mean_score, unavailable
 
 DoubleArray = NDArray[np.float64]
@@ -53,7 +54,7 @@ def between_images(features: Features, seed: int) -> Score:
     count = min(len(upright), _CONTROL)
     if count < 2:
         return unavailable("orbit_cosine_floor", "a single image", higher_is_better=False, n=count)
-    unit = _unit(upright[np.arange(count) * len(upright) // count])
+    unit = _unit(upright[spread_evenly(len(upright), count)])
     return gram_floor("orbit_cosine_floor", unit @ unit.T, seed)
 
 
