@@ -15,7 +15,8 @@ def is_number(value: float | None) -> bool:
 
 
 def number_text(value: float | None, kind: Kind) -> str:
-    """A value for a table cell: ``89.6`` (percent, of the fraction 0.896), ``1.2e-07`` (error) or ``0.812`` (score).
+    """A value for a table cell: ``89.6`` (percent, of the fraction 0.896), ``1.2e-07`` (error), ``0.812`` (score) or
+    ``65.1`` (count).
 
     What is missing, infinite or not a number becomes an em dash.
     """
@@ -25,6 +26,8 @@ def number_text(value: float | None, kind: Kind) -> str:
         return f"{100 * value:.1f}"
     if kind == "error":
         return f"{value:.1e}" if value else "0"
+    if kind == "count":
+        return f"{value:.0f}" if value >= 100 or value == round(value) else f"{value:.1f}"
     return f"{value:.3f}".replace("-0.000", "0.000")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eqae.evaluation.report.absences import absences
 from eqae.evaluation.report.markup import Markup, join, tag
 from eqae.evaluation.report.poses import Poses
 from eqae.evaluation.report.sections.appendix import all_rows, provenance
@@ -15,7 +16,7 @@ from eqae.evaluation.report.sections.feature_maps import feature_maps
 from eqae.evaluation.report.sections.geometry import geometry_section
 from eqae.evaluation.report.sections.invariance import invariance_section
 from eqae.evaluation.report.sections.overview import overview, scope, summary
-from eqae.evaluation.report.sections.probes import probes
+from eqae.evaluation.report.sections.probes import PROBES, probes
 from eqae.evaluation.report.sections.reconstructions import reconstructions
 from eqae.evaluation.report.sections.retrieval import retrieval_section
 from eqae.evaluation.report.sections.semantic import semantic_section
@@ -26,21 +27,22 @@ from eqae.files import write_atomically
 if TYPE_CHECKING:
     from eqae.evaluation.results import Results
 
-_SECTIONS: Mapping[str, Callable[[Subject], Markup]] = {
-    "Overview": overview,
-    "Invariance": invariance_section,
-    "Reconstructions": reconstructions,
-    "Classification": classification,
-    "Clustering": clustering,
-    "Feature maps": feature_maps,
-    "Shift invariance": shift_section,
-    "Semantic similarity": semantic_section,
-    "Decision regions and hulls": geometry_section,
-    "Retrieval and orbits": retrieval_section,
-    "Probes": probes,
-    "All figures": all_rows,
-    "Provenance": provenance,
+_SECTIONS: Mapping[str, tuple[Callable[[Subject], Markup], tuple[str, ...]]] = {
+    "Overview": (overview, ()),
+    "Invariance": (invariance_section, ("invariance",)),
+    "Reconstructions": (reconstructions, ("reconstruction",)),
+    "Classification": (classification, ("classification",)),
+    "Clustering": (clustering, ("clustering",)),
+    "Feature maps": (feature_maps, ()),
+    "Shift invariance": (shift_section, ("shift",)),
+    "Semantic similarity": (semantic_section, ("semantic",)),
+    "Decision regions and hulls": (geometry_section, ("regions", "hulls")),
+    "Retrieval and orbits": (retrieval_section, ("retrieval", "spectrum")),
+    "Probes": (probes, PROBES),
+    "All figures": (all_rows, ()),
+    "Provenance": (provenance, ()),
 }
+"""Sections by heading, each with the evaluators whose figures it shows."""
 
 
 def write_report(
@@ -69,7 +71,7 @@ def write_report(
 
 def page(subject: Subject, title: str) -> str:
     """The whole document as text."""
-    shown = {name: content for name, section in _SECTIONS.items() if (content := section(subject))}
+    shown = {name: content for name in _SECTIONS if (content := _section(subject, name))}
     links = [tag("a", name, href=f"#{_anchor(name)}") for name in shown]
     sections = [tag("section", tag("h2", name), content, id=_anchor(name)) for name, content in shown.items()]
     header = tag("header", tag("h1", title), scope(subject), summary(subject), tag("nav", *links))
@@ -83,6 +85,13 @@ def page(subject: Subject, title: str) -> str:
     return (
         f"<!doctype html>\n{tag('html', tag('head', head), tag('body', header, tag('main', *sections)), lang='en')}\n"
     )
+
+
+def _section(subject: Subject, name: str) -> Markup:
+    """What a section shows, and below it what it cannot show and why."""
+    section, evaluators = _SECTIONS[name]
+    missing = absences(subject.results, evaluators)
+    return join(section(subject), *(tag("p", sentence, class_="note") for sentence in missing))
 
 
 def _anchor(name: str) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from eqae.evaluation.report.absences import absences
 from eqae.evaluation.report.number_text import ABSENT, number_text
 from eqae.evaluation.report.sections.overview import KEY_COLUMNS
 from eqae.evaluation.report.standings import Column, Mark, cells, direction, marks, present, trained_models
@@ -98,7 +99,7 @@ def _notes(results: Results, left_out: tuple[Column, ...], several: bool) -> lis
     notes = ["* best   ~ within noise of the best (95 %, on the same images)"] if several else []
     if left_out:
         notes.append(f"Not shown for lack of room: {', '.join(' '.join(_heading(results, c)) for c in left_out)}")
-    return [*notes, "".join(invariance(results))]
+    return [*notes, *absences(results), "".join(invariance(results))]
 
 
 def _shortened(label: str, width: int) -> str:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["percent", "error", "score"]
+Kind = Literal["percent", "error", "score", "count"]
 
 UNTRAINED = " (untrained)"
 """What the label of a model ends with where the figures belong to its initial weights."""
@@ -77,7 +77,7 @@ _METRICS = {
     "hull_inside_share_permuted": Metric("permuted", "percent", "The same with every coordinate shuffled by itself."),
     "hull_inside_excess": Metric("Excess", "score", "Share inside the hull less that of the Gaussian control."),
     "hull_control_ratio": Metric("ratio", "score", "Distance to the hull over that of the Gaussian control."),
-    "hull_active_vertices": Metric("Vertices", "score", "Training images behind the projection of a test image."),
+    "hull_active_vertices": Metric("Vertices", "count", "Training images behind the projection of a test image."),
     "hull_label_purity": Metric("Label purity", "percent", "Weight of the own class in the projection on the hull."),
     "nearest_hull_accuracy": Metric("Nearest hull", "percent", "The class whose hull of training images is nearest."),
     "hull_boundary_ratio": Metric("Hull/boundary", "score", "Distance to the hull over that to the boundary, median."),
@@ -90,11 +90,11 @@ _METRICS = {
     "class_map": Metric("Class mAP", "percent", "Mean average precision; relevant are images of the same class."),
     "class_recall_at_1": Metric("recall@1", "percent", "The nearest test image is of the same class."),
     "class_recall_at_5": Metric("recall@5", "percent", "One of the five nearest test images is of the same class."),
-    "effective_rank": Metric("effective rank", "score", "Exponential of the entropy of the covariance's eigenvalues."),
-    "participation_ratio": Metric("participation", "score", "(sum λ)² / sum λ² of the covariance's eigenvalues."),
-    "components_for_90": Metric("for 90 %", "score", "Principal components that explain 90 % of the variance."),
-    "components_for_95": Metric("for 95 %", "score", "Principal components that explain 95 % of the variance."),
-    "components_for_99": Metric("for 99 %", "score", "Principal components that explain 99 % of the variance."),
+    "effective_rank": Metric("effective rank", "count", "Exponential of the entropy of the covariance's eigenvalues."),
+    "participation_ratio": Metric("participation", "count", "(sum λ)² / sum λ² of the covariance's eigenvalues."),
+    "components_for_90": Metric("for 90 %", "count", "Principal components that explain 90 % of the variance."),
+    "components_for_95": Metric("for 95 %", "count", "Principal components that explain 95 % of the variance."),
+    "components_for_99": Metric("for 99 %", "count", "Principal components that explain 99 % of the variance."),
     "icc_agreement": Metric("agreement", "score", "ICC(2,1) over transforms, mean of the features."),
     "icc_consistency": Metric("consistency", "score", "ICC(3,1) over transforms, mean of the features."),
     "stable_feature_share": Metric("stable", "percent", "Share of features with an agreement above 0.9."),
@@ -110,8 +110,8 @@ _METRICS = {
     "within_orbit_cosine": Metric("orbit cosine", "score", "Mean cosine of an image and its turned copies."),
     "operating_point_inconsistency": Metric("inconsistency", "score", "OPIS-like variance of utility over classes."),
     "operating_point_utility": Metric("utility", "score", "Harmonic mean of pairs found and pairs told apart."),
-    "intrinsic_dimension_mle": Metric("dimension", "score", "Maximum likelihood from 20 neighbours."),
-    "intrinsic_dimension_twonn": Metric("dimension", "score", "From the ratio of the first two neighbour distances."),
+    "intrinsic_dimension_mle": Metric("dimension", "count", "Maximum likelihood from 20 neighbours."),
+    "intrinsic_dimension_twonn": Metric("dimension", "count", "From the ratio of the first two neighbour distances."),
     "relative_label_sharpness": Metric("sharpness", "score", "Mean distance over the shortest between classes."),
     "novelty_auroc": Metric("AUROC", "percent", "One class known as a Gaussian, all others novel; mean over classes."),
     "nc1_variability": Metric("NC1 spread", "score", "Spread within classes over spread of the class means."),

@@ -20,6 +20,12 @@ class _Probe(NamedTuple):
     columns: Sequence[Column]
 
 
+PROBES = (
+    "stability", "dependence", "subgroups", "uniformity", "operating_point", "intrinsic_dimension", "novelty",
+    "neural_collapse", "calibration",
+)  # fmt: skip
+"""The evaluators whose figures stand here."""
+
 _SCALED = "temperature-scaled"
 _FREQUENCIES = ("1-fold", "2-fold", "4-fold", "8-fold", "mirror")
 _CAPTION = (
@@ -97,7 +103,11 @@ def _stability(subject: Subject) -> _Probe:
         "Intraclass correlation of every feature over the turns of an image: 1 is perfect, above 0.9 counts as stable, "
         "0 means that a feature says nothing about the image that survives a turn. Agreement above all; consistency "
         "forgives a fixed offset of each turn, which is not invariance.",
-        [Column(metric, name, group=condition_wording(name)) for name in measured for metric in metrics],
+        [
+            Column(metric, name, group=condition_wording(name))
+            for name in measured
+            for metric in (metrics if name == measured[0] else metrics[:-1])  # a constant feature is one in any pose
+        ],
     )
 
 

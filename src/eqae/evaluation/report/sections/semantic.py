@@ -49,7 +49,7 @@ def _matrices(subject: Subject) -> Markup:
         return Markup()
     panels = [_panel(subject, model, drawing) for model, drawing in drawings.items()]
     images = max(len(drawing["labels"]) for drawing in drawings.values())
-    return figure(tag("div", *panels, class_="panels"), _CAPTION.format(images))
+    return figure(tag("div", *panels, class_="panels wide"), _CAPTION.format(images))
 
 
 def _panel(subject: Subject, model: str, drawing: Mapping[str, Any]) -> Markup:
