@@ -37,6 +37,8 @@ KINDS: dict[str, Callable[[MakeEvidence], Evidence]] = {
     "wide": lambda make: make(width=60),
     "tiny": lambda make: make(train=4, test=2, turned=1),
     "one image a class": lambda make: make(classes=4, train=4, test=4, turned=4),
+    "one training image": lambda make: make(train=1, test=3, turned=2),
+    "one test image": lambda make: make(train=30, test=1, turned=1),
     "a single class": lambda make: make(classes=1, train=30, test=20, turned=5),
     "features alone": lambda make: replace(
         make(untrained={}, reconstruction_error=None),
@@ -95,8 +97,8 @@ def test_scores_are_finite_or_undefined_and_lie_in_their_intervals(
         if "accuracy" in score.metric:
             assert not score.value < 0
             assert not score.value > 1
+        assert math.isnan(score.value) == bool(score.note), f"{score.metric} is {score.value}, and says {score.note!r}"
         if score.note:
-            assert math.isnan(score.value)
             assert len(score.note) > len("not available: ")
         if score.samples is not None and not math.isnan(score.value):
             assert np.nanmean(score.samples) == pytest.approx(score.value, rel=1e-6, abs=1e-9)

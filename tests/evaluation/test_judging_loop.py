@@ -97,6 +97,13 @@ def test_features_that_are_not_finite_cost_their_own_model_alone_its_figures(
     assert not any(row.note for row in results.rows if row.model.startswith("sound"))
 
 
+def test_features_too_large_for_distances_are_named_too(make_evidence: MakeEvidence) -> None:
+    broken = make_evidence()
+    broken.train.values[4, 0, 2] = 1e30
+    (row,) = judge([broken], {"clustering": {}}).rows
+    assert row.note == "not available: the features of training image 4 are beyond 1e+15"
+
+
 def test_results_are_kept_after_every_model(make_evidence: MakeEvidence) -> None:
     kept: list[int] = []
     evidences = [make_evidence(model=label) for label in ("a", "b")]

@@ -16,8 +16,9 @@ from eqae.data.base import UNLABELED
 from eqae.evaluation.bootstrap import bootstrap_agreement, bootstrap_mean
 from eqae.evaluation.cluster_metrics import BY_IMAGE, METRICS
 from eqae.evaluation.declaration import evaluator
-from eqae.evaluation.evidence import Evidence, Findings, FloatArray, IntArray, Score
+from eqae.evaluation.evidence import Evidence, Findings, FloatArray, IntArray, NotAvailable, Score
 from eqae.evaluation.preprocessing import compress
+from eqae.evaluation.scores import unavailable
 
 DIMENSIONS = 32
 SILHOUETTE_IMAGES = 2_000
@@ -38,6 +39,8 @@ def evaluate_clustering(evidence: Evidence, *, clusters: Annotated[int, Ge(2)] |
     labels = evidence.train.labels
     count = clusters or len(np.unique(labels[labels != UNLABELED])) or 10
     coordinates, _ = compress(evidence.train.upright, DIMENSIONS, evidence.seed)
+    if len(coordinates) < 2:
+        raise NotAvailable("a single training image")
     count = min(count, len(coordinates))
     with warnings.catch_warnings():
         # Duplicated images may leave fewer points than clusters; the metrics show it.
@@ -70,7 +73,7 @@ def _silhouette(coordinates: FloatArray, clusters: IntArray, seed: int) -> Score
     chosen = np.linspace(0, len(clusters) - 1, min(len(clusters), SILHOUETTE_IMAGES)).astype(int)
     found = len(np.unique(clusters[chosen]))
     if not 2 <= found < len(chosen):
-        return Score("kmeans_silhouette", float("nan"), None, None, True, len(chosen))
+        return unavailable("kmeans_silhouette", "a single cluster, or one image in each", n=len(chosen))
     values = silhouette_samples(coordinates[chosen], clusters[chosen])
     low, high = bootstrap_mean(values, seed)
     return Score("kmeans_silhouette", float(values.mean(dtype=np.float64)), low, high, True, len(chosen))

@@ -41,7 +41,7 @@ def evaluate_invariance(evidence: Evidence) -> Findings:
             moved = _relative_samples(evidence.there_and_back[condition])
             scores.append(
                 mean_score("relative_interpolation_floor", moved, seed=evidence.seed, higher_is_better=False,
-                           condition=condition)
+                           condition=condition, why="the features are zero")
             )  # fmt: skip
     for condition, features in evidence.untrained.items():
         scores += _movement_scores(features, condition, evidence.seed, untrained=True)
@@ -68,9 +68,14 @@ def mean_distance(features: FloatArray) -> float:
 
 def _movement_scores(features: Features, condition: str, seed: int, untrained: bool) -> Iterator[Score]:
     ratio = (_movement(features) / mean_distance(features.upright)).mean(axis=1)
-    figures = {"relative_invariance_error": _relative_samples(features), "invariance_ratio": ratio}
-    for metric, samples in figures.items():
-        yield mean_score(metric, samples, seed=seed, higher_is_better=False, condition=condition, untrained=untrained)
+    figures = {
+        "relative_invariance_error": (_relative_samples(features), "the features are zero"),
+        "invariance_ratio": (ratio, "the features do not differ between images"),
+    }
+    for metric, (samples, why) in figures.items():
+        yield mean_score(
+            metric, samples, seed=seed, higher_is_better=False, condition=condition, untrained=untrained, why=why
+        )
 
 
 def _relative_samples(features: Features) -> DoubleArray:

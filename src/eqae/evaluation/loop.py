@@ -18,6 +18,8 @@ from eqae.registry import EVALUATORS
 
 Evaluators = Mapping[str, Mapping[str, Any]]
 CHECKED_IMAGES = 1024
+LARGEST = 1e15
+"""Beyond it, squared distances of float32 features overflow."""
 
 
 def needs_of_all(evaluators: Evaluators) -> frozenset[Need]:
@@ -86,21 +88,25 @@ def _judge_one(
 
 
 def _flaw(evidence: Evidence) -> str:
-    """The first image whose features are not finite, in words; empty where all are."""
+    """The first image whose features no distance can be taken of, in words; empty where there is none."""
     turned = {f"turned ({condition})": features for condition, features in evidence.turned.items()}
     for name, features in ({"training": evidence.train, "test": evidence.test} | turned).items():
-        row = _first_not_finite(features)
+        row = _first_flawed(features)
         if row is not None:
             image = row if features.index is None else int(features.index[row])
-            return f"the features of {name} image {image} are NaN or infinite"
+            finite = np.isfinite(features.values[row]).all()
+            return f"the features of {name} image {image} are " + (
+                f"beyond {LARGEST:g}" if finite else "NaN or infinite"
+            )
     return ""
 
 
-def _first_not_finite(features: Features) -> int | None:
+def _first_flawed(features: Features) -> int | None:
     for start in range(0, len(features.values), CHECKED_IMAGES):
-        finite = np.isfinite(features.values[start : start + CHECKED_IMAGES]).all(axis=(1, 2))
-        if not finite.all():
-            return start + int(finite.argmin())
+        block = features.values[start : start + CHECKED_IMAGES]
+        sound = (np.abs(block) <= LARGEST).all(axis=(1, 2))  # NaN is not
+        if not sound.all():
+            return start + int(sound.argmin())
     return None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -17,15 +19,21 @@ def mean_score(
     higher_is_better: bool,
     condition: str = "",
     untrained: bool = False,
+    why: str = "no image has a value",
 ) -> Score:
     """The mean over images of ``samples (N,)``; NaN marks images left out, and the interval resamples the rest.
 
-    Models are compared on the samples pairwise, so keep them in the order of the images.
+    Models are compared on the samples pairwise, so keep them in the order of the images. ``why`` is the reason that
+    the row gives where all are left out.
     """
     samples = np.asarray(samples, np.float64)
     known = samples[np.isfinite(samples)]
-    value = float(known.mean()) if len(known) else float("nan")
+    if not len(known):
+        return replace(
+            unavailable(metric, why, higher_is_better=higher_is_better, condition=condition), untrained=untrained
+        )
     low, high = bootstrap_mean(known, seed)
+    value = float(known.mean())
     return Score(metric, value, low, high, higher_is_better, len(known), condition, untrained, samples)
 
 
