@@ -218,10 +218,24 @@ def check_names(config: Config) -> None:
         asked += [(OBJECTIVES, name, f"baselines.{label}.objective.{name}") for name in baseline.objective or ()]
         if baseline.model is not None:
             asked.append((MODELS, baseline.model.name, f"baselines.{label}.model.name"))
-    problems = [problem for registry, name, where in asked for problem in _unknown(registry, name, where)]
+    problems = _repeated(config)
+    problems += [problem for registry, name, where in asked for problem in _unknown(registry, name, where)]
     problems += _baseline_problems(config)
     if problems:
         raise ConfigError.of(problems)
+
+
+def _repeated(config: Config) -> list[Problem]:
+    """Heads and evaluators that stand in their list twice, under whatever spelling."""
+    heads = [(f"heads[{i}]", (head.name.lower(), repr(head.options))) for i, head in enumerate(config.heads)]
+    evaluators = [(f"evaluators.{name}", (name.lower(), "")) for name in config.evaluators]
+    seen: set[tuple[str, str]] = set()
+    problems = []
+    for where, key in [*heads, *evaluators]:
+        if key in seen:
+            problems.append(Problem(where, f"{key[0]!r} a second time", "each once", "leave one of them out"))
+        seen.add(key)
+    return problems
 
 
 def _unknown(registry: Registry, name: str, where: str) -> tuple[Problem, ...]:

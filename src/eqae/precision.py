@@ -16,12 +16,25 @@ def full_precision() -> Iterator[None]:
     ``torch.set_float32_matmul_precision("medium")``, which trainers often call, lets the CPU multiply in bfloat16:
     features would then differ by 1e-3 between two programs that load the same file.
     """
-    with torch.no_grad(), torch.device("cpu"), torch.autocast("cpu", enabled=False), _exact_products():
+    with torch.no_grad(), torch.device("cpu"), exact_products():
         yield
 
 
 @contextmanager
-def _exact_products() -> Iterator[None]:
+def exact_products() -> Iterator[None]:
+    """No matrix product or convolution below float32: neither bfloat16 on a CPU nor TF32 on a GPU, nor autocast."""
+    cudnn: Any = torch.backends.cudnn
+    tf32 = cudnn.allow_tf32
+    cudnn.allow_tf32 = False  # on by default for convolutions: errors of 1e-3 instead of 1e-7
+    try:
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False), _highest():
+            yield
+    finally:
+        cudnn.allow_tf32 = tf32
+
+
+@contextmanager
+def _highest() -> Iterator[None]:
     try:
         before = torch.get_float32_matmul_precision()
     except RuntimeError:  # the caller uses torch's per-backend settings, which cannot be mixed with this one

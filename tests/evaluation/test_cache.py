@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -7,15 +8,19 @@ import numpy as np
 import pytest
 import torch
 
+from eqae.blocks import BLOCK
 from eqae.data.base import Dataset, Images
-from eqae.errors import ConfigError
-from eqae.evaluation.cache import default_cache, make_room, workplace
+from eqae.errors import ConfigError, DataError
+from eqae.evaluation.cache import LAYOUT, default_cache, make_room, workplace
 from eqae.evaluation.evidence import Evidence
 from eqae.evaluation.extraction import FeatureModel, extract_evidence
+from eqae.evaluation.fingerprint import model_fingerprint
 from eqae.evaluation.views import Extraction
+from eqae.groups import C1, D4
 from eqae.heads import build_head
-from eqae.models import build_model
+from eqae.models import FunctionModel, build_model
 from eqae.models.base import Autoencoder
+from eqae.models.orbit_mean import OrbitMean
 
 MakeModel = Callable[..., Any]
 MakeDataset = Callable[..., Dataset]
@@ -105,15 +110,47 @@ def test_the_longest_unused_goes_first(tmp_path: Path) -> None:
             (folder / "rows.npy").write_bytes(bytes(100))
         os.utime(folder, (1e9 - age, 1e9 - age))
     make_room(tmp_path, limit=250)
-    left = set(tmp_path.iterdir())
+    left = set((tmp_path / LAYOUT).iterdir())
     with workplace(tmp_path, "old") as folder:
         assert folder not in left
     assert len(left) == 2
 
 
+def test_making_room_touches_nothing_that_is_not_ours(tmp_path: Path) -> None:
+    foreign = [tmp_path / "thesis", tmp_path / LAYOUT / "photos", tmp_path / LAYOUT / ("0" * 32)]
+    for folder in foreign:
+        folder.mkdir(parents=True)
+        (folder / "precious.txt").write_text("years of work")
+    make_room(tmp_path, limit=0)
+    assert all((folder / "precious.txt").exists() for folder in foreign)
+
+
+def test_a_folder_in_use_is_neither_shared_nor_removed(tmp_path: Path) -> None:
+    with workplace(tmp_path, "same") as first, workplace(tmp_path, "same") as second:
+        assert first != second
+        (first / "rows.npy").write_bytes(bytes(10))
+        make_room(tmp_path, limit=0)
+        assert (first / "rows.npy").exists()
+    assert not second.exists()
+    make_room(tmp_path, limit=0)
+    assert not first.exists()
+
+
+def test_a_full_disk_is_said_before_anything_is_encoded(
+    orbit_rows: MakeModel, make_dataset: MakeDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(DataError, match=r"no room for the embeddings of 23 images \(No space left on device\)"):
+        look(orbit_rows("D4", (1, 9, 9)), make_dataset(), tmp_path)
+    assert not list(tmp_path.rglob("*.npy*"))
+
+
 def test_the_cache_is_where_the_user_keeps_such_things(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_cache() == tmp_path / "eqae" / "features"
+    assert default_cache() == tmp_path / "eqae"
 
 
 def test_two_processes_give_what_one_gives_to_the_last_bit(make_dataset: MakeDataset) -> None:
@@ -136,3 +173,52 @@ def test_a_model_that_cannot_be_sent_is_named(orbit_rows: MakeModel, make_datase
     model.act = lambda images: images
     with pytest.raises(ConfigError, match=r"evaluation\.processes.*cannot be pickled"):
         look(model, make_dataset(), None, processes=2)
+
+
+class Refusing(Autoencoder):
+    """Encodes nothing but probes."""
+
+    has_decoder = False
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        if images.any() and len(images) == BLOCK:
+            raise DataError("a picture", "it cannot be read")
+        return images.flatten(1)[:, None, : self.channels]
+
+
+def test_an_error_in_another_process_is_the_error_it_would_be_in_this_one(make_dataset: MakeDataset) -> None:
+    model = Refusing(C1, 3, (1, 9, 9))
+    for processes in (1, 2):
+        with pytest.raises(DataError, match="a picture: it cannot be read"):
+            look(model, make_dataset(), None, processes=processes)
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_function_is_never_kept_however_it_is_wrapped(
+    make_dataset: MakeDataset, tmp_path: Path, wrapped: bool
+) -> None:
+    function: Autoencoder = FunctionModel(lambda images: images.flatten(1), (1, 9, 9))
+    look(OrbitMean(function, D4) if wrapped else function, make_dataset(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_of_any_type_have_a_fingerprint() -> None:
+    class Half(Autoencoder):
+        has_decoder = False
+
+        def encode(self, images: torch.Tensor) -> torch.Tensor:
+            return images.flatten(1)[:, None]
+
+    model = Half(C1, 81, (1, 9, 9))
+    model.register_buffer("scale", torch.tensor(1.0, dtype=torch.bfloat16))
+    before = model_fingerprint(model)
+    model.scale = torch.tensor(2.0, dtype=torch.bfloat16)
+    assert before != model_fingerprint(model)
+
+
+def test_a_changed_decoder_is_another_model(orbit_rows: MakeModel) -> None:
+    model = orbit_rows("D4", (1, 9, 9))
+    before = model_fingerprint(model)
+    model.decode = lambda embedding: torch.ones(len(embedding), 1, 9, 9)
+    assert before != model_fingerprint(model)

@@ -108,3 +108,38 @@ def test_mistakes_are_named_before_anything_is_computed(
 ) -> None:
     with pytest.raises(eqae.ConfigError, match=message):
         eqae.evaluate(models, dataset, **options)
+
+
+def test_the_same_seed_gives_the_same_random_network(dataset: Dataset) -> None:
+    state = torch.get_rng_state()
+    a, b, other = (eqae.evaluate({"b": "backbone"}, dataset, evaluators=["uniformity"], seed=s).rows for s in (3, 3, 4))
+    assert a == b
+    assert a != other
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_pca_takes_as_many_components_as_there_are(dataset: Dataset) -> None:
+    results = eqae.evaluate({"pca": "pca"}, dataset, evaluators=["reconstruction"])
+    assert results.rows[0].value > 0
+
+
+def test_a_users_network_comes_out_as_it_went_in(dataset: Dataset) -> None:
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.BatchNorm1d(144)).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    eqae.evaluate({"mine": network}, dataset, evaluators=["spectrum"])
+    assert network.training
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+@pytest.mark.parametrize(("labels", "names"), [([0, 1, 2], ("a", "b")), ([0, -7, 1], ("a", "b"))])
+def test_labels_without_a_name_are_refused(labels: list[int], names: tuple[str, ...]) -> None:
+    images = Images(torch.rand(3, 1, 8, 8), torch.tensor(labels))
+    with pytest.raises(eqae.DataError, match=f"training labels: from {min(labels)} to {max(labels)}"):
+        Dataset("d", images, images, names)
+
+
+def test_splits_of_different_shapes_are_refused() -> None:
+    a, b = (Images(torch.rand(3, 1, side, side), torch.arange(3)) for side in (8, 9))
+    with pytest.raises(eqae.DataError, match="test images"):
+        Dataset("d", a, b)

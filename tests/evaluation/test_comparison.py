@@ -49,17 +49,24 @@ def test_models_that_differ_by_noise_are_marked_so() -> None:
 def test_images_that_one_model_has_no_value_for_are_left_out_for_both() -> None:
     rows = [row("figure", 2.0, "a"), row("figure", 1.0, "b")]
     both = {
-        ("a", "figure", ""): np.array([1.0, 2.0, np.nan, 9.0]),
-        ("b", "figure", ""): np.array([0.5, 1.0, 5, np.nan]),
+        ("a", "figure", ""): np.array([1.0, 2.0, np.nan, 9.0] * 10),
+        ("b", "figure", ""): np.array([0.5, 1.0, 5, np.nan] * 10),
     }
     (entry,) = differences_from_best(rows, both)
     assert entry.value == pytest.approx(-0.75)
-    assert entry.n == 2
+    assert entry.n == 20
+
+
+def test_a_handful_of_images_claims_nothing() -> None:
+    rows = [row("figure", 2.0, "a"), row("figure", 1.0, "b")]
+    assert differences_from_best(rows, {("a", "figure", ""): np.ones(9), ("b", "figure", ""): np.zeros(9)}) == []
 
 
 def test_lower_may_be_better_and_samples_of_another_length_are_not_compared() -> None:
     rows = [row("some_error", value, model) for model, value in (("a", 0.3), ("b", 0.1), ("c", 0.2))]
-    three = {(m, "some_error", ""): np.linspace(0, v, n) for m, v, n in (("a", 0.3, 5), ("b", 0.1, 5), ("c", 0.2, 4))}
+    three = {
+        (m, "some_error", ""): np.linspace(0, v, n) for m, v, n in (("a", 0.3, 15), ("b", 0.1, 15), ("c", 0.2, 14))
+    }
     (entry,) = differences_from_best(rows, three)
     assert (entry.model, entry.reference) == ("a", "b")
     assert entry.value > 0

@@ -1,3 +1,4 @@
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ from eqae.errors import ConfigError
 from eqae.evaluation.declaration import evaluator
 from eqae.evaluation.evidence import Evidence
 from eqae.evaluation.loop import judge, needs_of_all
+from eqae.evaluation.sampling import spread_evenly
 from eqae.registry import EVALUATORS
 
 MakeEvidence = Callable[..., Evidence]
@@ -30,15 +32,19 @@ def test_every_model_is_judged_by_every_evaluator_in_order(make_evidence: MakeEv
 
 
 def test_only_one_evidence_is_held_at_a_time(make_evidence: MakeEvidence) -> None:
-    alive: list[str] = []
+    made: list[weakref.ref[Evidence]] = []
+    alive: list[int] = []
 
     def generate() -> Iterator[Evidence]:
-        for label in ("a", "b"):
-            alive.append(label)
-            yield make_evidence(model=label)
+        for label in ("a", "b", "c"):
+            alive.append(sum(reference() is not None for reference in made))
+            evidence = make_evidence(model=label)
+            made.append(weakref.ref(evidence))
+            yield evidence
+            del evidence
 
-    judge(generate(), {"reconstruction": {}}, lambda _: alive.append("judged"))
-    assert alive == ["a", "judged", "b", "judged"]
+    judge(generate(), {"reconstruction": {}})
+    assert alive == [0, 0, 0]
 
 
 def test_options_reach_the_evaluator_and_wrong_ones_are_named(make_evidence: MakeEvidence) -> None:
@@ -104,7 +110,7 @@ def test_features_too_large_for_distances_are_named_too(make_evidence: MakeEvide
     assert row.note == "not available: the features of training image 4 are beyond 1e+15"
 
 
-def test_results_are_kept_after_every_model(make_evidence: MakeEvidence) -> None:
+def test_results_are_kept_after_every_evaluator(make_evidence: MakeEvidence) -> None:
     kept: list[int] = []
     evidences = [make_evidence(model=label) for label in ("a", "b")]
     judge(evidences, {"reconstruction": {}}, keep=lambda results: kept.append(len(results.rows)))
@@ -119,3 +125,49 @@ def test_the_extraction_is_told_what_the_evaluators_need() -> None:
 def test_a_need_that_no_extraction_knows_is_refused() -> None:
     with pytest.raises(ValueError, match="no such evidence: gradients"):
         evaluator(needs={"gradients"}, cost=lambda _: 1.0)  # type: ignore[arg-type]
+
+
+def test_an_evaluator_that_fails_costs_its_own_row_alone(
+    make_evidence: MakeEvidence, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(evidence: Evidence) -> None:
+        raise np.linalg.LinAlgError("singular matrix")
+
+    monkeypatch.setattr(EVALUATORS, "_targets", dict(EVALUATORS._targets))
+    EVALUATORS.add("fails", fails)
+    results = judge([make_evidence(model=m) for m in ("a", "b")], {"fails": {}, "reconstruction": {}})
+    assert results.failures == ["a: fails", "b: fails"]
+    assert [row.note for row in results.rows if row.evaluator == "fails"] == [
+        "not available: it failed (LinAlgError: singular matrix)"
+    ] * 2
+    assert len([row for row in results.rows if row.evaluator == "reconstruction"]) == 2
+    assert "singular matrix" in capsys.readouterr().err
+
+
+def test_a_label_that_stands_for_initial_weights_is_refused(make_evidence: MakeEvidence) -> None:
+    with pytest.raises(ConfigError, match=r"one is called 'net \(untrained\)'"):
+        judge([make_evidence(model="net (untrained)")], {"reconstruction": {}})
+
+
+def test_what_is_not_finite_beside_the_features_is_named_too(make_evidence: MakeEvidence) -> None:
+    evidence = make_evidence()
+    assert evidence.reconstruction_error is not None
+    evidence.reconstruction_error[7] = np.nan
+    evidence.maps["stage 2"].values[5, 0, 0, 0] = np.nan
+    notes = [row.note for row in judge([evidence], {"reconstruction": {}, "semantic": {}}).rows]
+    image = int(evidence.maps["stage 2"].index[5])
+    assert notes == [
+        "not available: the reconstruction of test image 7 is NaN or infinite",
+        f"not available: the feature maps (stage 2) of test image {image} are NaN",
+    ]
+
+
+def test_the_images_that_stand_for_all_fall_into_no_period_and_miss_no_part() -> None:
+    for count, most in ((500, 50), (1000, 250), (10, 10), (3, 9), (0, 5)):
+        chosen = spread_evenly(count, most)
+        assert len(chosen) == min(count, most)
+        assert (np.diff(chosen) > 0).all()
+    cyclic = np.bincount(spread_evenly(10_000, 500) % 10, minlength=10)
+    assert cyclic.min() > 25
+    by_class = np.bincount(spread_evenly(1000, 100) // 100)
+    assert (by_class == 10).all()

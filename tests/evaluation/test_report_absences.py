@@ -38,3 +38,19 @@ def test_the_page_says_it_in_the_section_and_the_terminal_below_the_table() -> N
     stream = StringIO()
     print_table(results, Console(file=stream, width=100))
     assert f"pca: semantic {WHY}" in stream.getvalue()
+
+
+def printed(results: Results) -> str:
+    stream = StringIO()
+    print_table(results, Console(file=stream, width=100))
+    return stream.getvalue()
+
+
+def test_figures_that_are_no_key_figures_are_shown_where_there_are_no_others() -> None:
+    text = printed(Results([row("uniformity", -3.2, "pca"), row("uniformity", -2.2, "cnn")]))
+    assert "-3.200" in text
+    assert "-2.200" in text
+
+
+def test_where_nothing_was_measured_the_reason_is_said() -> None:
+    assert f"pca: semantic {WHY}" in printed(Results([missing("pca")]))

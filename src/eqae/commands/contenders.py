@@ -15,13 +15,10 @@ from eqae.errors import ConfigError, DataError, suggest
 from eqae.evaluation.extraction import FeatureModel
 from eqae.groups import C1, D4
 from eqae.heads import build_head
-from eqae.models import Autoencoder, build_model
+from eqae.models import Autoencoder
 from eqae.models.orbit_mean import OrbitMean
+from eqae.models.ready import READY, ready_model
 from eqae.registry import MODELS
-from eqae.training.fit import seed_everything
-
-TRAINING_FREE = ("zernike", "pca", "backbone")
-"""Models that are ready after at most a closed-form fit to the training images."""
 
 Builder = Callable[[Dataset], Contender]
 
@@ -57,13 +54,13 @@ def _builder(word: str, label: str, config: Config, labels: Sequence[str]) -> Bu
     path, _, head = word.removeprefix(ORBIT_MEAN).partition(":")
     if Path(path).exists() or "/" in path:
         return _from_run(Path(path), head, label, config, labels, averaged=word.startswith(ORBIT_MEAN))
-    if path in TRAINING_FREE and path == word:
+    if path in READY and path == word:
         return _training_free(path, config)
     runs = [str(p.parent) for p in Path(config.output).glob("*/manifest.json")]
     raise ConfigError(
         f"MODEL {word!r}", "neither a run directory nor a model that needs no training",
-        f"a path such as {config.output}/eqae_p4m, or one of {', '.join(TRAINING_FREE)}",
-        "train it first: uv run train.py --config ..." if path in MODELS else suggest(path, [*runs, *TRAINING_FREE]),
+        f"a path such as {config.output}/eqae_p4m, or one of {', '.join(READY)}",
+        "train it first: uv run train.py --config ..." if path in MODELS else suggest(path, [*runs, *READY]),
     )  # fmt: skip
 
 
@@ -110,10 +107,8 @@ def _check_shape(label: str, model: Autoencoder, spec: ModelSpec, dataset: Datas
 
 def _training_free(name: str, config: Config) -> Builder:
     def build(dataset: Dataset) -> Contender:
-        seed_everything(config.seed, "weights")
-        model = build_model(name, dataset.train.shape, {})
-        model.fit(dataset.train.batch(slice(None)))
-        return Contender((FeatureModel(name, model.eval(), build_head("mean", model, {}), seed=config.seed),))
+        model = ready_model(name, dataset.train, config.seed, f"MODEL {name!r}")
+        return Contender((FeatureModel(name, model, build_head("mean", model, {}), seed=config.seed),))
 
     return build
 

@@ -70,7 +70,7 @@ def evaluate(
     config = _config(models, config_path, overrides)
     from eqae.commands.contenders import gather  # torch is imported only for a command line that stands
     from eqae.commands.jobs import check_evaluators
-    from eqae.commands.judging import judge_and_report
+    from eqae.commands.judging import exit_on_failures, judge_and_report
     from eqae.data import load_dataset
 
     check_evaluators(config)
@@ -79,9 +79,10 @@ def evaluate(
     contenders = contenders_of(dataset)
     console.print(f"[bold]{len(contenders)} model(s)[/bold] on {dataset.name} → {out}", highlight=False)
     facts = {"seed": str(config.seed)}
-    judge_and_report(
+    results = judge_and_report(
         contenders, dataset, config, directory, console, f"{len(contenders)} models on {dataset.name}", facts
     )
+    exit_on_failures(results, console)
 
 
 def _config(models: Sequence[str], path: Path | None, overrides: Sequence[str]) -> Config:

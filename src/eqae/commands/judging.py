@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from eqae.blocks import BLOCK
 from eqae.config import Config
 from eqae.data.base import Dataset
+from eqae.errors import ConfigError
 from eqae.evaluation.cache import default_cache, make_room
 from eqae.evaluation.evidence import Evidence
 from eqae.evaluation.extraction import FeatureModel, extract_evidences
@@ -50,7 +51,7 @@ def judge_and_report(
     facts: Mapping[str, str],
 ) -> Results:
     """Judge every contender; write ``results.json``, ``results.csv`` and ``report.html``; print the table."""
-    out.path.mkdir(parents=True, exist_ok=True)
+    _make(out)
     with _display(console) as display:
         task = display.add_task("judging", total=None, note="")
         evidences = _extract_all(contenders, dataset, config, display, task)
@@ -70,11 +71,21 @@ def judge_and_report(
     return results
 
 
+def exit_on_failures(results: Results, console: Console) -> None:
+    """End the command where an evaluator failed with an error of its own; everything else is written by then.
+
+    Raises:
+        SystemExit: with exit code 1.
+    """
+    if results.failures:
+        console.print(f"failed   {', '.join(results.failures)}; the traceback stands above", highlight=False)
+        raise SystemExit(1)
+
+
 def pick_device(accelerator: str) -> torch.device:
-    """The GPU when there is one and the config does not ask for the CPU; figures are in full float32 on either."""
+    """The GPU when there is one and the config does not ask for the CPU."""
     if accelerator == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
-    torch.backends.cudnn.allow_tf32 = False  # on by default for convolutions: errors of 1e-3 instead of 1e-7
     return torch.device("cuda")
 
 
@@ -142,16 +153,26 @@ def _extract_all(
         if not display.console.is_terminal:
             display.console.print(f"  judging {label} ({number}/{len(contenders)})", highlight=False)
         display.update(task, note=f"{label}: extracting features")
-        yield from extract_evidences(contender.subjects, dataset, extraction)
-    if cache is not None:
-        make_room(cache)
+        try:
+            yield from extract_evidences(contender.subjects, dataset, extraction)
+        finally:
+            if cache is not None:
+                make_room(cache)
 
 
 def _cache(chosen: str | None) -> Path | None:
     """The folder that keeps embeddings, as the config says."""
     if chosen is None:
         return None
-    return default_cache() if chosen == "auto" else Path(chosen)
+    return default_cache() if chosen == "auto" else Path(chosen).expanduser()
+
+
+def _make(out: RunDirectory) -> None:
+    try:
+        out.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or "it cannot be made"
+        raise ConfigError(str(out.path), reason, "a folder that can be written", "choose another with --out") from None
 
 
 def _save(results: Results, out: RunDirectory) -> None:

@@ -20,7 +20,7 @@ from eqae.commands.jobs import (
     main_job,
     recipe,
 )
-from eqae.commands.judging import Contender, environment_facts, judge_and_report
+from eqae.commands.judging import Contender, environment_facts, exit_on_failures, judge_and_report
 from eqae.commands.resolving import check_same, config_text
 from eqae.config import Config
 from eqae.data import load_dataset
@@ -61,6 +61,7 @@ def carry_out(config: Config, run: RunDirectory, *, resume: bool, console: Conso
         rows = [asdict(row) for row in results.rows]
         write_card(run.path, main.spec, rows, facts | environment_facts())
         tracker.log_results(rows)
+        exit_on_failures(results, console)
     finally:
         tracker.finish()
 

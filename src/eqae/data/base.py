@@ -73,12 +73,28 @@ class Dataset:
         train: images the autoencoder trains on, and probes and clusterers are fitted on.
         test: images that only judge.
         class_names: one name a class, in label order; empty where nothing is labelled.
+
+    Raises:
+        DataError: splits of different image shapes, or labels without a name.
     """
 
     name: str
     train: Images
     test: Images
     class_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.train.shape != self.test.shape:
+            raise DataError(
+                f"{self.name}: test images", f"(C, H, W) = {self.test.shape}", f"{self.train.shape}, as in training"
+            )
+        for split, images in (("training", self.train), ("test", self.test)):
+            low, high = int(images.labels.min()), int(images.labels.max())
+            if low < UNLABELED or (self.class_names and high >= len(self.class_names)):
+                raise DataError(
+                    f"{self.name}: {split} labels", f"from {low} to {high}",
+                    f"0 to {len(self.class_names) - 1}, or {UNLABELED} for unknown", "one class name a label",
+                )  # fmt: skip
 
 
 def as_float(pixels: Tensor) -> Tensor:

@@ -56,8 +56,10 @@ def evaluate_clustering(evidence: Evidence, *, clusters: Annotated[int, Ge(2)] |
 
 def _agreement(clusterer: str, clusters: IntArray, labels: IntArray, seed: int) -> list[Score]:
     known = labels != UNLABELED
-    if not known.any():
-        return []
+    classes = len(np.unique(labels[known]))
+    if classes < 2:
+        why = "a single class" if classes else "no training image has a label"
+        return [unavailable(f"{clusterer}_{name}", why, n=int(known.sum())) for name in METRICS]
     clusters, labels = clusters[known].astype(np.int64), labels[known]
     scores = []
     for name, metric in METRICS.items():

@@ -20,7 +20,8 @@ from eqae.evaluation.loop import judge, needs_of_all
 from eqae.evaluation.results import Results
 from eqae.evaluation.views import Extraction
 from eqae.heads import build_head
-from eqae.models import FunctionModel, build_model
+from eqae.models import FunctionModel
+from eqae.models.ready import ready_model
 from eqae.registry import DEFAULT_EVALUATORS, EVALUATORS
 
 Extractor = str | Path | FeatureModel | Callable[[Tensor], "Tensor | NDArray[Any]"]
@@ -90,10 +91,7 @@ def _subject(label: str, model: Extractor, dataset: Dataset, seed: int) -> Featu
                             f"{dataset.test.shape}, the images of {dataset.name}")  # fmt: skip
         return FeatureModel(label, checkpoint.model, checkpoint.head, seed=checkpoint.spec.seed)
     if isinstance(model, str | Path):
-        built = build_model(str(model), dataset.train.shape, {}, f"models[{label!r}]")
-        if built.trained_by == "gradient":
-            raise ConfigError(f"models[{label!r}]", f"{model!r} without weights", "a run directory", "train it first")
-        built.fit(dataset.train.batch(slice(None)))
-        return FeatureModel(label, built.eval(), build_head("mean", built, {}), seed=seed)
+        built = ready_model(str(model), dataset.train, seed, f"models[{label!r}]")
+        return FeatureModel(label, built, build_head("mean", built, {}), seed=seed)
     function = FunctionModel(model, dataset.test.shape)
     return FeatureModel(label, function, build_head("mean", function, {}), seed=seed)

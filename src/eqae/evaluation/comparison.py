@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from eqae.evaluation.results import Row
 
 LEVEL = 0.95
+FEWEST = 10
+"""Images below which no difference is claimed: their spread is not known."""
 
 Samples = Mapping[tuple[str, str, str], NDArray[np.float64]]
 """Values ``(N,)`` of a figure by image, under ``(model, metric, condition)``; NaN where an image was left out."""
@@ -75,7 +77,7 @@ def _columns(rows: Iterable[Row], samples: Samples) -> dict[tuple[str, str], lis
 
 def _difference(row: Row, best: Row, paired: NDArray[np.float64]) -> list[Difference]:
     paired = paired[np.isfinite(paired)]
-    if len(paired) < 2:
+    if len(paired) < FEWEST:
         return []
     value = float(paired.mean())
     half = float(stats.t.ppf((1 + LEVEL) / 2, len(paired) - 1) * paired.std(ddof=1) / np.sqrt(len(paired)))

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from eqae.blocks import filled_up
 from eqae.data.base import Dataset
 from eqae.evaluation.evidence import Code, Encoder, Evidence, FeatureMaps, Features, FloatArray, IntArray
-from eqae.evaluation.passes import evaluating
 from eqae.evaluation.poses import IDENTITY, Pose
 from eqae.evaluation.views import Arrays, Extraction, Views
 from eqae.heads.base import Head
 from eqae.models.base import Autoencoder
+from eqae.modes import evaluating
 
 SPILL = 2**28
 """Bytes beyond which an array of features lies on disk instead of in memory."""
@@ -53,7 +53,10 @@ class FeatureModel:
 
 
 def extract_evidence(subject: FeatureModel, dataset: Dataset, extraction: Extraction | None = None) -> Evidence:
-    """All that the evaluators need to know of one model with one head; see :func:`extract_evidences`."""
+    """All that the evaluators need to know of one model with one head; see :func:`extract_evidences`.
+
+    The model is back on the CPU when this returns: on a GPU, judge inside the loop over :func:`extract_evidences`.
+    """
     (evidence,) = extract_evidences([subject], dataset, extraction)
     return evidence
 
@@ -86,13 +89,17 @@ def _generate(subjects: Sequence[FeatureModel], dataset: Dataset, extraction: Ex
     model, untrained = subjects[0].model, subjects[0].untrained
     views = Views(dataset, extraction)
     with ExitStack() as stack:
-        for module in (model, untrained):
-            if module is not None:
-                stack.enter_context(_on_device(module, extraction.device))
+        # All at once and to the end: a head may hold layers of its model.
+        stack.enter_context(_on_device(extraction.device, *_modules(subjects)))
         seen = views.look(model, untrained, stack)
         for subject in subjects:
             with TemporaryDirectory(prefix="eqae-features-") as scratch:
                 yield _Reading(subject, views, seen, Path(scratch)).evidence()
+
+
+def _modules(subjects: Sequence[FeatureModel]) -> list[nn.Module]:
+    parts = [part for s in subjects for part in (s.model, s.head, s.untrained, s.untrained_head)]
+    return [part for part in parts if part is not None]
 
 
 class _Reading:
@@ -160,7 +167,7 @@ class _Reading:
             model, head = self.subject.untrained, self.subject.untrained_head or head
         size = self.views.extraction.block
         features = self._array((*embedding.shape[:2], head.width))
-        with _on_device(head, self.device), evaluating(head):
+        with evaluating(head):
             for start in range(0, len(embedding), size):
                 for column in range(embedding.shape[1]):
                     rows = torch.tensor(embedding[start : start + size, column], device=self.device)
@@ -213,10 +220,12 @@ def _features(values: FloatArray, labels: IntArray, poses: Sequence[Pose], index
 
 
 @contextmanager
-def _on_device(module: nn.Module, device: torch.device) -> Iterator[None]:
-    """The module on the device, and back on the CPU afterwards."""
-    module.to(device)
+def _on_device(device: torch.device, *modules: nn.Module) -> Iterator[None]:
+    """The modules on the device, and back on the CPU afterwards."""
+    for module in modules:
+        module.to(device)
     try:
         yield
     finally:
-        module.cpu()
+        for module in modules:
+            module.cpu()

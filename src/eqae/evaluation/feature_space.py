@@ -46,10 +46,23 @@ def feature_space(evidence: Evidence) -> FeatureSpace:
     train = evidence.train.upright
     scaler = fit_scaler(train[spread_evenly(len(train), REFERENCE_IMAGES)])
     spread = np.sqrt(scaler.var_)
-    constant = spread <= ROUNDING * np.abs(scaler.mean_)
+    constant = vary_by_rounding_alone(spread, np.hypot(spread, scaler.mean_))
     if constant.all():
         raise NotAvailable("the features are constant")
     return FeatureSpace(scaler.mean_.astype(np.float32), np.where(constant, np.inf, spread).astype(np.float32))
+
+
+def vary_by_rounding_alone(spread: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which features are constant in exact arithmetic.
+
+    Noise of float32 is as large as what was added up: of a dead channel around zero it has the size of the features
+    beside it.
+
+    Args:
+        spread: standard deviation of each feature, ``(D,)``.
+        size: root mean square of each feature, ``(D,)``.
+    """
+    return np.asarray(spread <= ROUNDING * np.maximum(size, np.sqrt(np.square(size).mean())))
 
 
 def unit_rows(features: FloatArray) -> FloatArray:

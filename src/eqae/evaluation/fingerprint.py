@@ -11,31 +11,41 @@ import torch
 
 from eqae.checkpoint import golden_images
 from eqae.data.base import Images
-from eqae.evaluation.passes import evaluating
+from eqae.evaluation.declaration import NEEDS
+from eqae.evaluation.passes import look, outputs_of
 from eqae.evaluation.poses import Pose
 from eqae.models.base import Autoencoder
+from eqae.modes import evaluating
 
 TRANSFORMS = "bicubic 1"
 """Named anew whenever :mod:`eqae.evaluation.poses` turns images in another way."""
 
 
 def model_fingerprint(model: Autoencoder) -> str | None:
-    """Of the weights, and of what they make of two fixed images; None for a model whose weights cannot be read.
+    """Of the weights, and of all that they make of two fixed images; None for one that may look at anything else.
 
-    The answer to the golden images stands for everything that is not a weight: code, library versions, kernels of
-    this machine. The model must be on the device that it will run on.
+    What the golden images give (V, feature maps, reconstruction, logits) stands for what is not a weight: code,
+    library versions, kernels of this machine. The model must be on the device that it will run on.
     """
     if not model.is_reproducible:
         return None
     digest = hashlib.sha256(f"{version('eqae')} {model.group.name} {model.image_shape} {model!r}".encode())
+    device = torch.device("cpu")
     for name, tensor in model.state_dict().items():
+        device = tensor.device
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.cpu().contiguous().numpy().tobytes())
-    device = next((tensor.device for tensor in model.state_dict().values()), torch.device("cpu"))
+        digest.update(_bytes(tensor))
     with evaluating(model):
-        answer = model.encode(golden_images(model.image_shape).to(device))
-    digest.update(answer.float().cpu().numpy().tobytes())
+        found = look(model, golden_images(model.image_shape).to(device), outputs_of(model, NEEDS))
+    for name, answer in found.items():
+        digest.update(name.encode())
+        digest.update(_bytes(answer))
     return digest.hexdigest()
+
+
+def _bytes(tensor: torch.Tensor) -> bytes:
+    """The tensor's memory; of any type, which numpy may not know."""
+    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
 
 
 def images_fingerprint(images: Images) -> str:

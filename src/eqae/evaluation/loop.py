@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from eqae.data.base import UNLABELED
-from eqae.errors import ConfigError
+from eqae.errors import ConfigError, EqaeError
 from eqae.evaluation.declaration import Need, Scale, needs_of, seconds_of
 from eqae.evaluation.evidence import Evidence, Features, Findings, NotAvailable
 from eqae.evaluation.projection import project as project_features
-from eqae.evaluation.results import Results
+from eqae.evaluation.results import UNTRAINED, Results
 from eqae.evaluation.scores import unavailable
 from eqae.registry import EVALUATORS
 
@@ -38,14 +39,15 @@ def judge(
     """Every evaluator on the evidence of every model.
 
     What an evaluator cannot say becomes a row with a note and no value. So does every evaluator for a model whose
-    features are not finite; the other models are judged all the same.
+    features are not finite, and one that fails for a reason of its own, whose traceback goes to stderr and whose name
+    to :attr:`Results.failures`; all else is judged all the same.
 
     Args:
         evidences: one a model and head; may be a generator, so that only one is in memory at a time.
         evaluators: registered names with their options.
         announce: called with what is done next and about how long it takes, e.g. ``"eqae_p4m: clustering (12 s)"``.
         project: add the drawing ``"projection"``: PCA and t-SNE of the test features.
-        keep: called after each model with the results so far, so that an interruption does not lose them.
+        keep: called after each evaluator with the results so far, so that an interruption does not lose them.
 
     Raises:
         ConfigError: an unknown evaluator or option, or two models of one label.
@@ -55,36 +57,50 @@ def judge(
     for evidence in evidences:
         if evidence.model in seen:
             raise ConfigError("models", f"two are called {evidence.model!r}", "one label a model", "rename one of them")
+        if evidence.model.endswith(UNTRAINED):
+            raise ConfigError(
+                "models", f"one is called {evidence.model!r}", f"a label without {UNTRAINED!r} at its end"
+            )
         seen.add(evidence.model)
-        _judge_one(results, evidence, evaluators, say, project)
-        results.compare()
-        if keep:
-            keep(results)
+        _judge_one(results, evidence, evaluators, say, keep or (lambda _: None))
+        if project and not _flaw(evidence):
+            say(f"{evidence.model}: projection")
+            projection = project_features(evidence.test, evidence.seed)
+            if projection is not None:
+                results.drawings[evidence.model, "projection"] = projection
+        del evidence  # before the next one is made
     return results
 
 
 def _judge_one(
-    results: Results, evidence: Evidence, evaluators: Evaluators, say: Callable[[str], None], project: bool
+    results: Results,
+    evidence: Evidence,
+    evaluators: Evaluators,
+    say: Callable[[str], None],
+    keep: Callable[[Results], None],
 ) -> None:
     flaw, scale = _flaw(evidence), _scale(evidence)
     for name, options in evaluators.items():
-        seconds = seconds_of(EVALUATORS.get(name, f"evaluators.{name}"), scale)
+        evaluator = EVALUATORS.get(name, f"evaluators.{name}")
+        seconds, canonical = seconds_of(evaluator, scale), EVALUATORS.canonical(name)
         say(f"{evidence.model}: {name}" + ("" if seconds is None else f" ({_duration(seconds)})"))
-        canonical = EVALUATORS.canonical(name)
         try:
-            if flaw:
-                raise NotAvailable(flaw)
+            if reason := flaw or _flawed_maps(evidence, needs_of(evaluator)):
+                raise NotAvailable(reason)
             findings: Findings = EVALUATORS.build(name, options, f"evaluators.{name}", evidence=evidence)
         except NotAvailable as reason:
             findings = Findings((unavailable(canonical, str(reason)),))
+        except EqaeError:
+            raise
+        except Exception as error:  # hours of other figures must not be lost to it
+            traceback.print_exc()
+            results.failures.append(f"{evidence.model}: {name}")
+            findings = Findings((unavailable(canonical, f"it failed ({type(error).__name__}: {error})"[:200]),))
         for score in findings.scores:
             results.add(evidence, canonical, score)
         results.drawings |= {(evidence.model, key): drawing for key, drawing in findings.drawings.items()}
-    if project and not flaw:
-        say(f"{evidence.model}: projection")
-        projection = project_features(evidence.test, evidence.seed)
-        if projection is not None:
-            results.drawings[evidence.model, "projection"] = projection
+        results.compare()
+        keep(results)
 
 
 def _flaw(evidence: Evidence) -> str:
@@ -98,6 +114,14 @@ def _flaw(evidence: Evidence) -> str:
             return f"the features of {name} image {image} are " + (
                 f"beyond {LARGEST:g}" if finite else "NaN or infinite"
             )
+    return ""
+
+
+def _flawed_maps(evidence: Evidence, needs: frozenset[Need]) -> str:
+    for layer, maps in evidence.maps.items() if "maps" in needs else ():
+        sound = np.isfinite(maps.values).all(axis=(1, 2, 3))
+        if not sound.all():
+            return f"the feature maps ({layer}) of test image {int(maps.index[sound.argmin()])} are NaN"
     return ""
 
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from eqae.blocks import BLOCK, filled_up
 from eqae.data.base import Images
+from eqae.evaluation.declaration import Need
 from eqae.evaluation.evidence import IntArray
 from eqae.evaluation.poses import Pose
 from eqae.evaluation.store import RowStore
 from eqae.models.base import Autoencoder
+from eqae.modes import evaluating
 
+HALF_MAX = float(np.finfo(np.float16).max)
 Output = Literal["embedding", "error", "logits", "maps"]
 Tick = Callable[[int], None]
 
@@ -56,7 +58,7 @@ def open_stores(task: Pass, model: Autoencoder, folder: Path, device: torch.devi
     blank = torch.zeros(1, *model.image_shape, device=device)
     stores = {}
     with evaluating(model):
-        for name, value in _look(model, blank, task.wanted).items():
+        for name, value in look(model, blank, task.wanted).items():
             shape = (images, len(task.poses), *value.shape[1:])
             if name.startswith("maps"):
                 mapped = np.arange(images) if task.mapped is None else task.mapped
@@ -92,28 +94,14 @@ def carry_out(
                 assert pixels is not None
                 pose = task.poses[column]
                 seen = pose.apply_and_undo(pixels) if task.undone else pose.apply(pixels)
-                found = _look(model, filled_up(seen, size), task.wanted)
+                found = look(model, filled_up(seen, size), task.wanted)
                 for name, store in stores.items():
                     if not store.has(block, column):
                         store.write(block, column, found[name][: len(pixels)])
             tick((rows.stop - rows.start) * len(task.poses))
 
 
-@contextmanager
-def evaluating(*modules: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; every submodule gets its own mode back afterwards."""
-    training = {module: module.training for root in modules for module in root.modules()}
-    for root in modules:
-        root.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        for module, mode in training.items():
-            module.training = mode
-
-
-def _look(model: Autoencoder, images: Tensor, wanted: frozenset[Output]) -> dict[str, Tensor]:
+def look(model: Autoencoder, images: Tensor, wanted: frozenset[Output]) -> dict[str, Tensor]:
     """All outputs of one forward pass, a row an image."""
     maps: dict[str, Tensor] = {}
     if "maps" in wanted:
@@ -125,5 +113,18 @@ def _look(model: Autoencoder, images: Tensor, wanted: frozenset[Output]) -> dict
         found["error"] = (model.reconstruct(embedding).images - images).square().flatten(1).mean(1, keepdim=True)
     if "logits" in wanted:
         found["logits"] = model.logits(embedding)
-    # (B, fields, order, H, W) to (B, positions, fields, order)
-    return found | {f"maps {layer}": m.flatten(3).permute(0, 3, 1, 2) for layer, m in maps.items()}
+    # (B, fields, order, H, W) to (B, positions, fields, order), within what float16 can hold
+    held = {layer: m.flatten(3).permute(0, 3, 1, 2).clamp(-HALF_MAX, HALF_MAX) for layer, m in maps.items()}
+    return found | {f"maps {layer}": values for layer, values in held.items()}
+
+
+def outputs_of(model: Autoencoder, needs: frozenset[Need]) -> frozenset[Output]:
+    """What a pass keeps beside the embedding, as far as the model has it."""
+    wanted: set[Output] = {"embedding"}
+    if "reconstruction" in needs and model.has_decoder:
+        wanted.add("error")
+    if "logits" in needs and model.classes:
+        wanted.add("logits")
+    if "maps" in needs:
+        wanted.add("maps")
+    return frozenset(wanted)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from eqae.evaluation.declaration import evaluator
 from eqae.evaluation.evidence import Evidence, Findings, NotAvailable
 from eqae.evaluation.scores import mean_score
@@ -13,4 +15,7 @@ def evaluate_reconstruction(evidence: Evidence) -> Findings:
     error = evidence.reconstruction_error
     if error is None:
         raise NotAvailable("the model has no decoder")
+    sound = np.isfinite(error)
+    if not sound.all():
+        raise NotAvailable(f"the reconstruction of test image {int(sound.argmin())} is NaN or infinite")
     return Findings((mean_score("reconstruction_mse", error, seed=evidence.seed, higher_is_better=False),))

@@ -20,6 +20,8 @@ from eqae.evaluation.evidence import Evidence, Score
 from eqae.files import write_atomically
 
 FORMAT = 1
+UNTRAINED = " (untrained)"
+"""What the label of a model ends with where the figures belong to its initial weights."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,14 @@ class Results:
         differences: every model against the best of the same figure, on the same images.
         samples: by ``(model label, metric, condition)``, the value of each image; kept in memory only.
         drawings: by ``(model label, drawing name)``; kept in memory only.
+        failures: ``"<model>: <evaluator>"`` of those that stopped with an error of their own.
     """
 
     rows: list[Row] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     samples: dict[tuple[str, str, str], NDArray[np.float64]] = field(default_factory=dict)
     drawings: dict[tuple[str, str], Any] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
 
     def add(self, evidence: Evidence, evaluator: str, score: Score) -> None:
         """Append one score as a row, and keep its samples for comparison."""
@@ -79,7 +83,7 @@ class Results:
             self.samples[evidence.model, score.metric, score.condition] = score.samples
         self.rows.append(
             Row(
-                model=f"{evidence.model} (untrained)" if score.untrained else evidence.model,
+                model=evidence.model + UNTRAINED if score.untrained else evidence.model,
                 dataset=evidence.dataset,
                 evaluator=evaluator,
                 metric=score.metric,

@@ -8,6 +8,12 @@ from eqae.evaluation.evidence import IntArray
 
 
 def spread_evenly(count: int, most: int) -> IntArray:
-    """Indices of ``min(count, most)`` of ``count`` images, evenly spread: images of a folder may be sorted by class."""
+    """Ascending indices of ``min(count, most)`` of ``count`` images, one at random from each of as many equal parts.
+
+    Parts, because the images of a folder may be sorted by class; at random within them, because labels may repeat
+    with a period, which equal steps would fall into. The same whenever the numbers are.
+    """
     chosen = min(count, most)
-    return np.arange(chosen, dtype=np.int64) * count // max(chosen, 1)
+    edges = np.arange(chosen + 1, dtype=np.int64) * count // max(chosen, 1)
+    inside = np.random.default_rng([count, chosen]).random(chosen) * np.diff(edges)
+    return edges[:-1] + inside.astype(np.int64)

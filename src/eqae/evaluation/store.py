@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ class RowStore:
         dtype: of the values.
         members: which of the images that are passed over have a row, ascending, ``(N,)``; None where all do.
         images: how many are passed over; None for N.
+
+    Raises:
+        OSError: there is no room on the disk.
     """
 
     def __init__(
@@ -47,10 +51,10 @@ class RowStore:
         record = path.with_name(f"{path.name}.done.npy")
         if not _holds(values, shape, dtype):
             record.unlink(missing_ok=True)  # it must never speak for values that are not there
-            np.lib.format.open_memmap(values, "w+", np.dtype(dtype), tuple(shape))
+            _create(values, shape, dtype)
         blocks = (-(-self.images // block), shape[1])
         if not _holds(record, blocks, np.uint8):
-            np.lib.format.open_memmap(record, "w+", np.dtype(np.uint8), blocks)
+            _create(record, blocks, np.uint8)
         self.values: NDArray[Any] = np.lib.format.open_memmap(values, "r+")
         self._written: NDArray[np.uint8] = np.lib.format.open_memmap(record, "r+")
 
@@ -102,3 +106,17 @@ def _holds(path: Path, shape: Sequence[int], dtype: DTypeLike) -> bool:
     except (OSError, ValueError):  # missing, empty, cut short, or something else
         return False
     return found.shape == tuple(shape) and found.dtype == np.dtype(dtype)
+
+
+def _create(path: Path, shape: Sequence[int], dtype: DTypeLike) -> None:
+    """An array of zeros with all of its room taken: a sparse file on a full disk would kill the process at a write."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        array = np.lib.format.open_memmap(part, "w+", np.dtype(dtype), tuple(shape))
+        with part.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, max(part.stat().st_size, 1))
+        del array
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise

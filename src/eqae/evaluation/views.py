@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from eqae.blocks import BLOCK
 from eqae.data.base import Dataset
+from eqae.errors import DataError
 from eqae.evaluation.cache import workplace
 from eqae.evaluation.declaration import NEEDS, Need
 from eqae.evaluation.fingerprint import images_fingerprint, model_fingerprint, poses_fingerprint
-from eqae.evaluation.passes import Output, Pass, carry_out, open_stores
+from eqae.evaluation.passes import Pass, carry_out, open_stores, outputs_of
 from eqae.evaluation.poses import IDENTITY, conditions
 from eqae.evaluation.sampling import spread_evenly
+from eqae.evaluation.store import RowStore
 from eqae.evaluation.workers import carry_out_together
 from eqae.models.base import Autoencoder
 
@@ -69,6 +71,7 @@ class Views:
     def __init__(self, dataset: Dataset, extraction: Extraction) -> None:
         self.dataset, self.extraction = dataset, extraction
         self.done = self.total = 0
+        self._fingerprints: dict[int, str | None] = {}
         known = conditions(*dataset.test.shape[1:])
         wanted = extraction.conditions
         self.conditions = {name: poses for name, poses in known.items() if wanted is None or name in wanted}
@@ -93,17 +96,14 @@ class Views:
         """
         tasks = self._tasks(model, untrained)
         self.total = sum(len(task.images) * len(task.poses) for _, task in tasks.values())
-        fingerprints = {id(owner): model_fingerprint(owner) for owner, _ in tasks.values()}
-        return {
-            name: self._carry_out(owner, task, fingerprints[id(owner)], stack) for name, (owner, task) in tasks.items()
-        }
+        return {name: self._carry_out(owner, task, stack) for name, (owner, task) in tasks.items()}
 
     def _tasks(self, model: Autoencoder, untrained: Autoencoder | None) -> dict[str, tuple[Autoencoder, Pass]]:
         needs, test, block = self.extraction.needs, self.dataset.test, self.extraction.block
         orbit = test.take(torch.from_numpy(self.orbit))
         tasks = {
             "train": (model, Pass(self.dataset.train, (IDENTITY,), block=block)),
-            "test": (model, Pass(test, (IDENTITY,), wanted=_outputs(model, needs), mapped=self.mapped, block=block)),
+            "test": (model, Pass(test, (IDENTITY,), wanted=outputs_of(model, needs), mapped=self.mapped, block=block)),
         }
         if "orbits" in needs and self.poses:
             tasks["turned"] = (model, Pass(orbit, self.poses, block=block))
@@ -114,29 +114,39 @@ class Views:
             tasks["untrained"] = (untrained, Pass(some, self.poses, block=block))
         return tasks
 
-    def _carry_out(self, model: Autoencoder, task: Pass, fingerprint: str | None, stack: ExitStack) -> Arrays:
+    def _carry_out(self, model: Autoencoder, task: Pass, stack: ExitStack) -> Arrays:
         device, processes = self.extraction.device, self.extraction.processes
-        seen = f"{images_fingerprint(task.images)} {poses_fingerprint(task.poses, undone=task.undone)} {task.block}"
-        folder = stack.enter_context(workplace(self.extraction.cache, fingerprint, seen))
-        stores = open_stores(task, model, folder, device)
+        stores, folder = self._stores(model, task, stack)
         if processes > 1 and device.type == "cpu":
             carry_out_together(task, model, stores, folder, processes, self._tick)
         else:
             carry_out(task, model, stores, device, self._tick)
         return {name: store.complete() for name, store in stores.items()}
 
+    def _stores(self, model: Autoencoder, task: Pass, stack: ExitStack) -> tuple[dict[str, RowStore], Path]:
+        """In the cache; in a temporary folder where there is no cache, or no room for it."""
+        cache, device = self.extraction.cache, self.extraction.device
+        if cache is not None:
+            seen = f"{images_fingerprint(task.images)} {poses_fingerprint(task.poses, undone=task.undone)} {task.block}"
+            folder = stack.enter_context(workplace(cache, self._fingerprint(model), seen))
+            with suppress(OSError):
+                return open_stores(task, model, folder, device), folder
+        folder = stack.enter_context(workplace(None))
+        try:
+            return open_stores(task, model, folder, device), folder
+        except OSError as error:
+            raise DataError(
+                str(folder), f"no room for the embeddings of {len(task.images):,} images ({error.strerror})",
+                "free space in the temporary folder", "set TMPDIR to a larger disk, or lower evaluation.orbit_images",
+            ) from error  # fmt: skip
+
+    def _fingerprint(self, model: Autoencoder) -> str | None:
+        """Of each model once: hashing the weights takes as long as encoding a few blocks."""
+        if id(model) not in self._fingerprints:
+            self._fingerprints[id(model)] = model_fingerprint(model)
+        return self._fingerprints[id(model)]
+
     def _tick(self, images: int) -> None:
         self.done += images
         if self.extraction.progress and images:
             self.extraction.progress(self.done, self.total)
-
-
-def _outputs(model: Autoencoder, needs: frozenset[Need]) -> frozenset[Output]:
-    wanted: set[Output] = {"embedding"}
-    if "reconstruction" in needs and model.has_decoder:
-        wanted.add("error")
-    if "logits" in needs and model.classes:
-        wanted.add("logits")
-    if "maps" in needs:
-        wanted.add("maps")
-    return frozenset(wanted)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.multiprocessing
 from torch.multiprocessing.spawn import start_processes
 
-from eqae.errors import ConfigError
+from eqae.errors import ConfigError, EqaeError
 from eqae.evaluation.passes import Pass, Tick, carry_out, open_stores
 from eqae.evaluation.store import RowStore
 from eqae.models.base import Autoencoder
@@ -37,9 +38,21 @@ def carry_out_together(
             "a model that other processes can receive", "set evaluation.processes=1",
         ) from error  # fmt: skip
     threads = max(1, torch.get_num_threads() // processes)
+    mistakes: Any = torch.multiprocessing.get_context("spawn").SimpleQueue()
     running: Any = start_processes(
-        _work, (task, model, folder, processes, threads), nprocs=processes, join=False, start_method="spawn"
+        _work, (task, model, folder, processes, threads, mistakes), processes, False, daemon=True, start_method="spawn"
     )
+    try:
+        _watch(running, stores, tick)
+    finally:  # an error or Ctrl-C here must not leave the others encoding
+        for process in running.processes:
+            process.terminate()
+            process.join()
+    if not mistakes.empty():
+        raise mistakes.get()
+
+
+def _watch(running: Any, stores: Mapping[str, RowStore], tick: Tick) -> None:
     reported, finished = 0, False
     while not finished:
         finished = running.join(timeout=POLL_SECONDS)
@@ -48,7 +61,10 @@ def carry_out_together(
         reported = done
 
 
-def _work(rank: int, task: Pass, model: Autoencoder, folder: Path, processes: int, threads: int) -> None:
+def _work(rank: int, task: Pass, model: Autoencoder, folder: Path, processes: int, threads: int, mistakes: Any) -> None:
     torch.set_num_threads(threads)
     device = torch.device("cpu")
-    carry_out(task, model, open_stores(task, model, folder, device), device, first=rank, step=processes)
+    try:
+        carry_out(task, model, open_stores(task, model, folder, device), device, first=rank, step=processes)
+    except EqaeError as error:
+        mistakes.put(error)

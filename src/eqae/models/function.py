@@ -12,6 +12,7 @@ from torch import Tensor
 from eqae.errors import DataError
 from eqae.groups import C1
 from eqae.models.base import Autoencoder
+from eqae.modes import evaluating
 
 ImageFunction = Callable[[Tensor], "Tensor | NDArray[np.generic]"]
 
@@ -44,7 +45,9 @@ class FunctionModel(Autoencoder):
         super().__init__(C1, width or 0, image_shape)
         self.function = function
         if width is None:
-            self.channels = self._features(torch.zeros(2, *image_shape)).shape[1]
+            device = next((tensor.device for tensor in self.state_dict().values()), None)
+            with evaluating(self):
+                self.channels = self._features(torch.zeros(2, *image_shape, device=device)).shape[1]
 
     def encode(self, images: Tensor) -> Tensor:
         """``(B, C, H, W)`` to ``(B, 1, D)``.

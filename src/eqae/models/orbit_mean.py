@@ -24,6 +24,7 @@ class OrbitMean(Autoencoder):
         self.base = base
         self.has_decoder = base.has_decoder
         self.trained_by = base.trained_by
+        self.is_reproducible = base.is_reproducible
 
     def encode(self, images: Tensor) -> Tensor:
         """``(B, C, H, W)`` to V ``(B, |G|, m)`` with m the size of the base model's flattened V."""

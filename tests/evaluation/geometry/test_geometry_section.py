@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from eqae.evaluation.evidence import Evidence
@@ -42,10 +43,12 @@ def test_the_section_has_tables_figures_and_films(pair: tuple[Evidence, Evidence
     text = section(judged(*pair))
     assert text.count("<table") == 3
     assert text.count("<picture>") == 2 + 1  # histograms of two models, and the curves
-    assert text.count("data:image/png") == 2  # the first model alone has a decoder
+    # The first model alone has a decoder; both have a matrix of distances between classes, with one scale of colours.
+    assert text.count("data:image/png") == 2 + 2 + 1
     assert "kind 0" in text
     assert "<b>first" not in text
     assert all(f">{title}" in text for title in ("6-d", "8-d", "16-d", "ratio", "Label purity"))
+    assert all(f">{title}" in text for title in ("undecided", "pixels", "own", "other", "unreachable"))
 
 
 def test_parts_stand_alone(pair: tuple[Evidence, Evidence]) -> None:
@@ -66,3 +69,23 @@ def test_the_page_holds_the_section(pair: tuple[Evidence, Evidence], tmp_path: P
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<h2>Decision regions and hulls</h2>" in text
     assert len(text) < 600_000
+
+
+def test_the_closest_pair_of_classes_is_named(pair: tuple[Evidence, Evidence]) -> None:
+    results = judged(*pair)
+    matrix = np.array([[np.nan, 0.5, 0.31], [0.4, np.nan, 0.6], [0.7, 0.8, np.nan]])
+    for key in results.drawings:
+        if key[1] == "class_distances":
+            results.drawings[key] = {"classes": ["<a>", "b", "c"], "distances": matrix}
+    assert section(results).count("Closest: &lt;a&gt; to c, 0.31 on average.") == 2
+    for key in results.drawings:
+        if key[1] == "class_distances":
+            results.drawings[key] = {"classes": ["a", "b"], "distances": np.full((2, 2), np.nan)}
+    assert section(results).count("No class can be reached from another.") == 2
+
+
+def test_descriptions_are_not_ranked(pair: tuple[Evidence, Evidence]) -> None:
+    text = section(judged(*pair))
+    heading = text[text.index("undecided") :]
+    assert "↑" not in heading[: heading.index("</th>")]
+    assert "↓" not in heading[: heading.index("</th>")]

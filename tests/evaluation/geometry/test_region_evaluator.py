@@ -11,8 +11,12 @@ from scipy.spatial.distance import pdist
 from scipy.stats import entropy, spearmanr
 from sklearn.metrics import roc_auc_score
 
+from eqae.evaluation.cluster_metrics import purity
 from eqae.evaluation.evidence import Evidence, Findings, NotAvailable, Score
+from eqae.evaluation.geometry.boundary import boundary_points, bounded_distances, nearest_boundary
+from eqae.evaluation.geometry.class_distances import region_distances
 from eqae.evaluation.geometry.region_evaluation import evaluate_regions
+from eqae.evaluation.geometry.regions import probe_regions
 from eqae.evaluation.linear_probe import linear_probe
 
 MakeEvidence = Callable[..., Evidence]
@@ -67,23 +71,82 @@ def test_scaling_and_moving_features_change_nothing(make_evidence: MakeEvidence)
     )
     found, expected = scores(evaluate_regions(moved)), scores(evaluate_regions(evidence))
     for metric, score in expected.items():
-        assert found[metric].value == pytest.approx(score.value, abs=2e-3), metric
+        assert found[metric].value == pytest.approx(score.value, abs=2e-3, nan_ok=True), metric
+
+
+def rectified(evidence: Evidence) -> Evidence:
+    train, test = (np.maximum(split.upright, 0) for split in (evidence.train, evidence.test))
+    return replace(
+        evidence, train=make_features(train, evidence.train.labels), test=make_features(test, evidence.test.labels)
+    )
+
+
+NONNEGATIVE = ("boundary_distance_nonnegative", "boundary_unreachable_share", "boundary_negative_share")
 
 
 def test_features_that_are_never_negative_have_a_longer_way(make_evidence: MakeEvidence) -> None:
+    evidence = rectified(make_evidence(separation=1.0))
+    found, probe = scores(evaluate_regions(evidence)), linear_probe(evidence)
+    points = probe.standardize(evidence.test.upright).astype(np.float64)
+    low = probe.standardize(np.zeros((1, 6), np.float32))[0].astype(np.float64)
+    regions = probe_regions(probe)
+    bounded = bounded_distances(regions, points, low) / np.median(pdist(points))
+    assert found[NONNEGATIVE[0]].value == pytest.approx(np.median(bounded))
+    assert found[NONNEGATIVE[0]].value > np.median(slow_distances(evidence))
+    assert found[NONNEGATIVE[1]].value == np.isinf(bounded).mean()
+    nearest = boundary_points(regions, points, nearest_boundary(regions, points))
+    assert found[NONNEGATIVE[2]].value == pytest.approx((nearest < low - 1e-6).any(axis=1).mean())
+    assert 0 < found[NONNEGATIVE[2]].value < 1
+
+
+def test_features_that_can_be_negative_say_so(make_evidence: MakeEvidence) -> None:
+    found = scores(evaluate_regions(make_evidence(separation=1.0)))
+    for metric in NONNEGATIVE:
+        assert math.isnan(found[metric].value)
+        assert "negative" in found[metric].note
+
+
+@pytest.mark.parametrize(("unreachable", "expected"), [(20, 5.0), (60, math.nan)])
+def test_images_out_of_reach_are_the_furthest(
+    make_evidence: MakeEvidence, monkeypatch: pytest.MonkeyPatch, unreachable: int, expected: float
+) -> None:
+    evidence = rectified(make_evidence(separation=1.0))
+    points = linear_probe(evidence).standardize(evidence.test.upright).astype(np.float64)
+    distances = np.where(np.arange(90) < unreachable, np.inf, np.where(np.arange(90) < 60, 5.0, 1.0))
+    distances[60:65] = 5.0
+    distances *= np.median(pdist(points))
+    monkeypatch.setattr(f"{evaluate_regions.__module__}.bounded_distances", lambda *_: distances)
+    found = scores(evaluate_regions(evidence))
+    assert found[NONNEGATIVE[0]].value == pytest.approx(expected, nan_ok=True)
+    assert ("reach" in found[NONNEGATIVE[0]].note) == math.isnan(expected)
+    assert found[NONNEGATIVE[1]].value == pytest.approx(unreachable / 90)
+
+
+def test_distances_between_classes_are_means_over_right_answers(make_evidence: MakeEvidence) -> None:
     evidence = make_evidence(separation=1.0)
-    assert "boundary_distance_nonnegative" not in scores(evaluate_regions(evidence))
-    rectified = replace(
-        evidence,
-        train=make_features(np.maximum(evidence.train.upright, 0), evidence.train.labels),
-        test=make_features(np.maximum(evidence.test.upright, 0), evidence.test.labels),
-    )
-    found = scores(evaluate_regions(rectified))
-    free, bounded = found["boundary_distance"].samples, found["boundary_distance_nonnegative"].samples
-    assert free is not None
-    assert bounded is not None
-    assert np.all(~(bounded < free - 1e-9))
-    assert (bounded > 1.001 * free).any()
+    drawing = evaluate_regions(evidence).drawings["class_distances"]
+    assert drawing["classes"] == ["kind 0", "kind 1", "kind 2"]
+    assert np.isnan(np.diag(drawing["distances"])).all()
+    probe, labels = linear_probe(evidence), evidence.test.labels
+    points = probe.standardize(evidence.test.upright).astype(np.float64)
+    distances = region_distances(probe_regions(probe), points) / np.median(pdist(points))
+    right = probe.predict(evidence.test.upright) == labels
+    assert drawing["distances"][1, 2] == pytest.approx(distances[right & (labels == 1), 2].mean())
+    np.testing.assert_allclose(np.partition(distances, 1, axis=1)[:, 1], slow_distances(evidence), rtol=1e-7)
+
+
+def test_many_classes_and_no_right_answers_give_no_matrix(make_evidence: MakeEvidence) -> None:
+    assert "class_distances" not in evaluate_regions(make_evidence(classes=21, train=126)).drawings
+    evidence = make_evidence()
+    unlabelled = replace(evidence, test=make_features(evidence.test.upright, np.full(90, -1)))
+    assert "class_distances" not in evaluate_regions(unlabelled).drawings
+
+
+def test_purity_is_that_of_clusters(make_evidence: MakeEvidence) -> None:
+    evidence = make_evidence(separation=1.0)
+    said = linear_probe(evidence).predict(evidence.test.upright)
+    found = scores(evaluate_regions(evidence))["region_purity"]
+    assert found.value == pytest.approx(purity(said, evidence.test.labels))
 
 
 def test_missing_labels_leave_what_needs_none(make_evidence: MakeEvidence) -> None:
@@ -140,8 +203,10 @@ def test_large_coloured_images_become_small(make_evidence: MakeEvidence) -> None
     code = replace(evidence.code, decode=lambda vectors: np.full((len(vectors), 3, 200, 100), np.nan, np.float32))
     assert evidence.pixels is not None
     pixels = evidence.pixels
-    large = pixels.test.pixels.repeat(1, 3, 25, 13)[..., :100]
-    pixels = replace(pixels, test=replace(pixels.test, pixels=large))
+    train, test = (
+        replace(images, pixels=images.pixels.repeat(1, 3, 25, 13)[..., :100]) for images in (pixels.train, pixels.test)
+    )
+    pixels = replace(pixels, train=train, test=test)
     film = evaluate_regions(replace(evidence, code=code, pixels=pixels)).drawings["boundary_film"]
     assert film["images"].shape == (6, 4, 3, 64, 32)
 
@@ -152,9 +217,10 @@ def test_without_a_decoder_or_images_there_are_no_films_but_all_figures(
 ) -> None:
     evidence = make_evidence(separation=1.0)
     whole, part = evaluate_regions(evidence), evaluate_regions(replace(evidence, **{missing: None}))
-    assert part.scores == whole.scores
-    assert set(part.drawings) == {"boundary_distances"}
-    assert set(evaluate_regions(evidence, pictures=0).drawings) == {"boundary_distances"}
+    assert [str(score) for score in part.scores] == [str(score) for score in whole.scores]
+    figures = {"boundary_distances", "class_distances"}
+    assert set(part.drawings) == figures
+    assert set(evaluate_regions(evidence, pictures=0).drawings) == figures
 
 
 def test_histograms_count_every_image_once(make_evidence: MakeEvidence) -> None:

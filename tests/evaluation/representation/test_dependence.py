@@ -123,3 +123,40 @@ def test_a_rectangle_has_a_mirror_but_no_free_angle(make_evidence: MakeEvidence)
     assert math.isnan(measured["4-fold"].value)
     assert measured["4-fold"].note
     assert math.isfinite(measured["mirror"].value)
+
+
+def reasons(evidence: Evidence) -> dict[tuple[str, str], str]:
+    return {(score.metric, score.condition): score.note for score in evaluate_dependence(evidence).scores}
+
+
+BOTH = ("distance_correlation_squared", "distance_correlation_p_value")
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-8])
+def test_features_that_coincide_are_the_reason_for_both_figures(noise: float) -> None:
+    rng = np.random.default_rng(0)
+    evidence = evidence_of(lambda angles, mirrored: 1 + noise * rng.standard_normal((len(angles), 2)))
+    found_reasons = reasons(evidence)
+    assert {metric for metric, _ in found_reasons} == set(BOTH)
+    assert {condition for _, condition in found_reasons} == {*(f"{fold}-fold" for fold in FOLDS), "mirror"}
+    assert set(found_reasons.values()) == {"not available: the features of all images are equally far apart"}
+
+
+def test_one_transform_for_all_is_the_reason_for_both_figures(make_evidence: MakeEvidence) -> None:
+    evidence = make_evidence()
+    still = {
+        name: replace(features, angles=np.zeros_like(features.angles)) for name, features in evidence.turned.items()
+    }  # fmt: skip
+    found_reasons = reasons(replace(evidence, turned=still))
+    for metric in BOTH:
+        assert found_reasons[metric, "2-fold"] == "not available: one transform for all"
+        assert not found_reasons[metric, "mirror"]
+
+
+def test_what_was_not_tried_is_the_reason_for_both_figures(make_evidence: MakeEvidence) -> None:
+    turned = make_evidence().turned
+    without_mirror = reasons(replace(make_evidence(), turned={"any-angle": turned["any-angle"]}))
+    without_angles = reasons(replace(make_evidence(), turned={"D4": turned["D4"]}))
+    for metric in BOTH:
+        assert without_mirror[metric, "mirror"] == "not available: no mirrored images"
+        assert without_angles[metric, "4-fold"] == "not available: no turns by any angle"

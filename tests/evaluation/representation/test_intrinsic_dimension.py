@@ -70,11 +70,26 @@ def test_neither_unit_nor_place_of_the_space_matters() -> None:
         assert twice[metric].value == pytest.approx(once[metric].value, rel=1e-4)
 
 
-def test_images_that_coincide_are_left_out() -> None:
+def test_one_image_stands_for_all_that_coincide() -> None:
     points = np.random.default_rng(0).standard_normal((100, 3))
     doubled = np.concatenate([points, points[:10] * (1 + 1e-8)])
-    assert of_points(doubled)[MLE].n == 90
+    once, twice = of_points(points), of_points(doubled)
+    for metric in (MLE, TWONN):
+        assert twice[metric].n == 100
+        assert twice[metric].value == pytest.approx(once[metric].value, rel=1e-5)
     assert math.isnan(of_points(np.ones((20, 3)))[MLE].value)
+
+
+@pytest.mark.parametrize("copies", [2, 30])
+def test_a_plane_seen_many_times_is_a_plane(copies: int) -> None:
+    plane = in_many_dimensions(np.random.default_rng(0).uniform(size=(2000 // copies, 2)))
+    repeated = of_points(np.random.default_rng(1).permutation(np.repeat(plane, copies, axis=0)))
+    once = of_points(plane)
+    for metric in (MLE, TWONN):
+        assert repeated[metric].value == pytest.approx(once[metric].value, rel=1e-3)
+        assert repeated[metric].n == 2000 // copies
+    if copies == 2:
+        assert 1.85 < repeated[TWONN].value < 2.1
 
 
 def test_sharpness_is_the_mean_distance_over_the_shortest_between_classes(make_evidence: MakeEvidence) -> None:

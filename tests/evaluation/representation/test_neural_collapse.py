@@ -93,3 +93,18 @@ def test_one_class_cannot_collapse(make_evidence: MakeEvidence) -> None:
     one = replace(evidence.train, labels=np.zeros_like(evidence.train.labels))
     with pytest.raises(NotAvailable):
         evaluate_neural_collapse(replace(evidence, train=one))
+
+
+def test_a_class_of_one_image_has_no_spread(make_evidence: MakeEvidence) -> None:
+    singles = make_evidence(classes=4, train=4, test=40)
+    evidence = make_evidence(classes=4, train=40, test=40)
+    labels = np.where(np.arange(40) == 0, 0, 1 + np.arange(40) % 3)
+    one = replace(evidence, train=replace(evidence.train, labels=labels))
+    for lacking in (singles, one):
+        scores = {score.metric: score for score in evaluate_neural_collapse(lacking).scores}
+        for metric in ("nc1_variability", "nc4_disagreement"):
+            assert np.isnan(scores[metric].value)
+            assert scores[metric].note == "not available: a class has a single image"
+        for metric in ("nc2_length_spread", "nc2_angle_error", "nc3_duality_error"):
+            assert np.isfinite(scores[metric].value)
+    assert np.isfinite(list(found(evidence).values())).all()

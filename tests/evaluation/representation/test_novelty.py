@@ -87,3 +87,30 @@ def test_classes_without_enough_images_are_left_out_or_say_so(make_evidence: Mak
     nobody = replace(evidence.train, labels=np.full_like(labels, -1))
     with pytest.raises(NotAvailable):
         evaluate_novelty(replace(evidence, train=nobody))
+
+
+def one_hot(noise: float) -> Evidence:
+    rng, labels = np.random.default_rng(0), np.arange(200) % 5
+    train, test = (np.eye(5)[labels] + noise * rng.standard_normal((200, 5)) for _ in range(2))
+    return Evidence("m", "d", "C1", 0, make_features(train, labels), make_features(test, labels))
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-7, 1e-3])
+def test_classes_that_have_collapsed_to_points_are_told_apart(noise: float) -> None:
+    measured = found(one_hot(noise))
+    assert measured[""].value == 1
+    assert measured["leading components"].value == 1
+    assert measured["trailing components"].value > 0.8
+
+
+def test_one_axis_leaves_none_to_trail(make_evidence: MakeEvidence) -> None:
+    measured = found(make_evidence(width=1))
+    assert measured["leading components"].value == measured[""].value
+    assert np.isnan(measured["trailing components"].value)
+    assert measured["trailing components"].note == "not available: no component is left"
+
+
+def test_axes_of_one_strength_leave_the_weakest_to_trail(make_evidence: MakeEvidence) -> None:
+    measured = found(make_evidence(separation=9.0, width=3))
+    assert measured["trailing components"].n == 90
+    assert measured["trailing components"].value > 0.6

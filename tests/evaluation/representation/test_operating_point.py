@@ -10,6 +10,7 @@ from scipy.spatial.distance import cdist
 from sklearn.preprocessing import normalize
 
 from eqae.evaluation.evidence import Evidence, NotAvailable
+from eqae.evaluation.feature_space import feature_space, unit_rows
 from eqae.evaluation.representation.operating_point import evaluate_operating_point
 
 MakeEvidence = Callable[..., Evidence]
@@ -74,3 +75,38 @@ def test_it_takes_two_classes_with_two_images(make_evidence: MakeEvidence) -> No
     for labels in (np.arange(90), np.zeros(90, np.int64), np.full(90, -1)):
         with pytest.raises(NotAvailable):
             evaluate_operating_point(replace(evidence, test=replace(evidence.test, labels=labels)))
+
+
+def resampled(distance: np.ndarray, labels: np.ndarray, draw: np.ndarray) -> tuple[float, float]:
+    """Both figures of the images drawn, whose pairs are all there but for those of an image and its repetition."""
+    distance, labels = distance[np.ix_(draw, draw)], labels[draw]
+    pair = draw[:, None] != draw
+    same = labels[:, None] == labels
+    utilities = []
+    for d in np.linspace(*np.quantile(distance[~same], [0.01, 0.1]), 50):
+        near = distance <= d
+        row = []
+        for label in np.unique(labels):
+            mine = labels == label
+            phi = near[mine][:, mine][pair[mine][:, mine]].mean()
+            psi = 1 - near[mine][:, ~mine].mean()
+            row.append(2 * phi * psi / (phi + psi))
+        utilities.append(row)
+    return float(np.var(utilities, axis=1).mean()), float(np.mean(utilities))
+
+
+@pytest.mark.parametrize("spreads", [(0.2, 0.5, 1.5), (0.6, 1.0, 1.0)])
+def test_intervals_are_as_wide_as_resampling_both_images_of_a_pair_makes_them(spreads: tuple[float, ...]) -> None:
+    rng = np.random.default_rng(1)
+    labels = np.arange(120) % 3
+    noise = rng.standard_normal((120, 12)) * np.array(spreads)[labels][:, None]
+    features = make_features(2 * np.eye(3, 12)[labels] + noise, labels)
+    evidence = Evidence("m", "d", "C1", 0, features, features)
+    points = unit_rows(feature_space(evidence)(evidence.test.upright)).astype(np.float64)
+    distance = cdist(points, points)
+    draws = [resampled(distance, labels, rng.integers(120, size=120)) for _ in range(150)]
+    widths = np.diff(np.quantile(draws, [0.025, 0.975], axis=0), axis=0)[0]
+    for score, width in zip(evaluate_operating_point(evidence).scores, widths, strict=True):
+        assert score.low is not None
+        assert score.high is not None
+        assert 0.7 < (score.high - score.low) / width < 1.5, score.metric

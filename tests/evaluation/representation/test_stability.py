@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from evidence_factory import make_features
 
-from eqae.evaluation.evidence import Evidence, NotAvailable
+from eqae.evaluation.evidence import Evidence, NotAvailable, Score
 from eqae.evaluation.representation.stability import evaluate_stability, intraclass_correlation
 
 MakeEvidence = Callable[..., Evidence]
@@ -98,6 +98,66 @@ def test_many_features_are_taken_in_blocks() -> None:
     values = rng.standard_normal((10, 1, 300)) + rng.standard_normal((10, 8, 300))
     expected = [slow_icc(values[:, :, feature])[1] for feature in range(300)]
     assert measured(values)["icc_agreement"] == pytest.approx(np.mean(expected), rel=1e-5)
+
+
+def test_a_dead_channel_of_rounding_noise_around_zero_is_constant() -> None:
+    rng = np.random.default_rng(0)
+    values = np.repeat(rng.standard_normal((20, 1, 2)), 8, axis=1)
+    values[:, :, 1] = 1e-9 * rng.standard_normal((20, 8))
+    found = measured(values)
+    assert found["constant_feature_ratio"] == 0.5
+    assert found["stable_feature_share"] == 1
+
+
+def half_stable(signal: str) -> Evidence:
+    """Two features that do not turn and two that do; the classes show in one of the pairs alone."""
+    rng, labels = np.random.default_rng(0), np.arange(90) % 2
+    train, test = (rng.standard_normal((90, 4)) for _ in range(2))
+    columns = slice(0, 2) if signal == "stable" else slice(2, 4)
+    for values in (train, test):
+        values[:, columns] += 5 * labels[:, None]
+    turned = {}
+    for condition, poses in {"D4": 8, "any-angle": 36}.items():
+        values = np.repeat(test[:, None], poses, axis=1)
+        if condition == "any-angle":  # the symmetries of the square leave all features as they are
+            values[:, 1:, 2:] = 4 * rng.standard_normal((90, poses - 1, 2))
+        turned[condition] = make_features(values, labels, condition)
+    return Evidence("m", "d", "D4", 0, make_features(train, labels), make_features(test, labels), turned)
+
+
+def accuracies(evidence: Evidence) -> dict[str, Score]:
+    scores = evaluate_stability(evidence).scores
+    return {score.condition: score for score in scores if score.metric == "stable_feature_accuracy"}
+
+
+def test_the_probe_on_stable_features_is_as_good_as_these_know_the_classes() -> None:
+    known, lost = accuracies(half_stable("stable")), accuracies(half_stable("turning"))
+    assert known["stable features"].value > 0.98
+    assert lost["stable features"].value == pytest.approx(0.5, abs=0.15)
+    for found in (known, lost):
+        assert found["all features"].value > 0.98
+        assert [len(score.samples) for score in found.values() if score.samples is not None] == [90, 90]
+
+
+def test_where_all_features_are_stable_both_probes_are_one(make_evidence: MakeEvidence) -> None:
+    found = accuracies(make_evidence(movement=0.0, separation=0.5))
+    assert found["stable features"].value == found["all features"].value < 1
+
+
+def test_unlabelled_images_are_left_out_of_the_accuracy(make_evidence: MakeEvidence) -> None:
+    evidence = make_evidence()
+    labels = np.where(np.arange(90) < 30, -1, evidence.test.labels)
+    assert accuracies(replace(evidence, test=replace(evidence.test, labels=labels)))["all features"].n == 60
+
+
+def test_an_accuracy_that_cannot_be_had_says_why(make_evidence: MakeEvidence) -> None:
+    found = accuracies(make_evidence(movement=9.0))
+    assert found["stable features"].note == "not available: no feature is stable"
+    assert found["all features"].value > 0.9
+    for score in accuracies(make_evidence(labelled=False)).values():
+        assert score.note == "not available: no labels"
+    for score in accuracies(make_evidence(train=1)).values():
+        assert "fewer than two classes" in score.note
 
 
 def test_nothing_turned_says_so(make_evidence: MakeEvidence) -> None:

@@ -11,7 +11,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.preprocessing import normalize
 
 from eqae.evaluation.evidence import Evidence, Features, NotAvailable, Score
+from eqae.evaluation.retrieval.copies import distractors
 from eqae.evaluation.retrieval.evaluator import evaluate_retrieval
+from eqae.evaluation.sampling import spread_evenly
 
 MakeEvidence = Callable[..., Evidence]
 Key = tuple[str, str]
@@ -77,11 +79,13 @@ def test_retrieval_by_orbit_is_that_of_the_definitions(
     assert measured["orbit_separation_ratio"] == pytest.approx(np.mean(own.mean(axis=0) / nearest), rel=1e-4)
 
 
-def test_copy_detection_pools_all_pairs_with_other_test_images_as_distractors(make_evidence: MakeEvidence) -> None:
+def test_copy_detection_pools_all_pairs_with_distractors_of_the_same_classes(make_evidence: MakeEvidence) -> None:
     evidence = make_evidence(separation=0.5, movement=0.8, turned=12, test=90)
     turned = evidence.turned["D4"]
     copies = -(distances(evidence, turned)[1:] ** 2)
-    others = unit(evidence, evidence.test.upright[12 + np.arange(12) * 78 // 12])
+    # Four references of each of three classes; 26 other images of each, every third of the split.
+    hard = [12 + kind + 3 * spread_evenly(26, 4) for kind in range(3)]
+    others = unit(evidence, evidence.test.upright[np.concatenate(hard)])
     originals = unit(evidence, turned.upright)
     distractors = -(np.linalg.norm(others[:, None] - originals, axis=-1) ** 2)
     truth = np.concatenate([np.broadcast_to(np.eye(12), copies.shape).ravel(), np.zeros(distractors.size)])
@@ -183,3 +187,41 @@ def test_images_that_coincide_have_no_separation(make_evidence: MakeEvidence) ->
     assert math.isnan(measured["orbit_separation_ratio", "D4"].value)
     assert "coincide" in measured["orbit_separation_ratio", "D4"].note
     assert measured["orbit_recall_at_1", "D4"].value == 0
+
+
+@pytest.mark.parametrize("width", [4, 256, 4656])
+def test_one_vector_a_class_finds_no_copy_whatever_the_rounding(width: int) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(300) % 10
+    centres = rng.standard_normal((10, width))
+    turned = make_features(np.repeat(centres[labels[:100], None], 8, axis=1), labels[:100], "D4")
+    flat = make_features(centres[labels], labels)
+    measured = scores(Evidence("m", "d", "D4", 0, flat, flat, {"D4": turned}))
+    # Of the 99 other originals 9 lie where the own one does: ties are misses, and half a point of the curve.
+    assert measured["orbit_recall_at_1", "D4"].value == 0
+    assert measured["orbit_auc", "D4"].value == pytest.approx(1 - 9 / 198, abs=1e-9)
+    assert measured["orbit_map", "D4"].value == pytest.approx(0.1)
+    # Each of 100 queries and 100 distractors a turn ties with its 10 equals.
+    positives, strangers = 7 * 100, 7 * 100 * 9 + 100 * 10
+    assert measured["copy_detection_map", "D4"].value == pytest.approx(positives / (positives + strangers))
+
+
+def test_distractors_are_of_the_classes_of_the_references_first() -> None:
+    labels = np.repeat(np.arange(5), 20)
+    taken = np.arange(0, 40, 4)  # five each of the first two classes
+    chosen = distractors(labels[taken], taken, labels)
+    assert np.bincount(labels[chosen], minlength=5).tolist() == [5, 5, 0, 0, 0]
+    assert not np.isin(chosen, taken).any()
+    assert len(np.unique(chosen)) == len(taken)
+
+
+def test_where_a_class_has_too_few_other_images_the_rest_are_spread_evenly() -> None:
+    labels = np.repeat([0, 1, 2], [12, 44, 44])
+    chosen = distractors(labels[:10], np.arange(10), labels)
+    assert np.bincount(labels[chosen]).tolist() == [2, 4, 4]
+
+
+def test_without_labels_the_distractors_are_spread_evenly() -> None:
+    unknown = np.full(90, -1)
+    assert distractors(unknown[:12], np.arange(12), unknown).tolist() == (12 + spread_evenly(78, 12)).tolist()
+    assert len(distractors(unknown, np.arange(90), unknown)) == 0

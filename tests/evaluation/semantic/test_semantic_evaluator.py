@@ -9,7 +9,10 @@ from eqae.evaluation.evidence import Evidence, FeatureMaps, NotAvailable, Score
 from eqae.evaluation.report.sections.semantic import semantic_section
 from eqae.evaluation.report.subject import Subject
 from eqae.evaluation.results import Results
+from eqae.evaluation.semantic.assignment import match_exactly
 from eqae.evaluation.semantic.evaluator import evaluate_semantic
+from eqae.evaluation.semantic.similarity import similarities
+from eqae.evaluation.semantic.tokens import token_sets
 
 MakeEvidence = Callable[..., Evidence]
 
@@ -20,7 +23,10 @@ IN_EVERY_LAYER = {
     )),
     "semantic_spatial_cka", "semantic_spatial_gap", "semantic_min_eigenvalue",
 }  # fmt: skip
-IN_THE_DEEPEST = {"semantic_inner_recall_at_1", "semantic_rbf_recall_at_1", "semantic_position_recall_at_1"}
+IN_THE_DEEPEST = {
+    "semantic_inner_recall_at_1", "semantic_rbf_recall_at_1", "spatial_inner_recall_at_1", "spatial_rbf_recall_at_1",
+    "semantic_position_recall_at_1",
+}  # fmt: skip
 
 
 def scores(evidence: Evidence, layer: str, **options: object) -> dict[str, Score]:
@@ -56,6 +62,63 @@ def test_matching_sees_classes_that_positions_hide(make_evidence: MakeEvidence) 
     assert found["semantic_scrambled_cosine"].value == pytest.approx(1, abs=1e-6)
     assert found["spatial_scrambled_cosine"].value < 0.8
     assert found["semantic_spatial_gap"].value > 0.1
+
+
+@pytest.mark.parametrize("kind", ["spatial", "semantic"])
+def test_recall_with_the_other_kernels_is_that_of_the_matrices_themselves(
+    make_evidence: MakeEvidence, kind: str
+) -> None:
+    maps = make_evidence().maps["stage 2"]
+    rng = np.random.default_rng(0)
+    scaled = maps.values * rng.uniform(0.2, 4, (len(maps.values), 1, 1, 1)).astype(np.float16)
+    found = scores(replace(make_evidence(), maps={"only": replace(maps, values=scaled)}), "only")
+    tokens = token_sets(replace(maps, values=scaled), np.arange(12), "invariant", 64)
+    inner = getattr(similarities(tokens, match_exactly), kind)
+    squares = np.diag(inner)
+    kernels = {"inner": inner, "rbf": -(squares[:, None] + squares - 2 * inner)}
+    for name, kernel in kernels.items():
+        nearest = np.where(np.eye(12, dtype=bool), -np.inf, kernel).argmax(1)
+        expected = maps.labels[nearest] == maps.labels
+        np.testing.assert_array_equal(found[f"{kind}_{name}_recall_at_1"].samples, expected)
+    assert found[f"{kind}_inner_recall_at_1"].value < found[f"{kind}_retrieval_recall_at_1"].value
+
+
+def test_the_interval_of_the_gap_resamples_images_and_with_them_both_sides_of_a_pair(
+    make_evidence: MakeEvidence,
+) -> None:
+    # Every second image agrees with nobody place by place: a pair's gap hangs on both of its images.
+    evidence = make_evidence()
+    rng = np.random.default_rng(0)
+    found = []
+    for seed in range(40):
+        values = np.tile(np.eye(8)[None, :, :, None], (12, 1, 1, 1))
+        for image in np.flatnonzero(rng.random(12) < 0.5):
+            values[image] = values[image, rng.permutation(8)]
+        maps = FeatureMaps(values.astype(np.float16), 2, 4, np.arange(12), evidence.test.labels[:12])
+        only = replace(evidence, maps={"only": maps}, seed=seed)
+        found.append(scores(only, "only")["semantic_spatial_gap"])
+    assert all(score.n == 12 and score.samples is None for score in found)
+    widths = [score.high - score.low for score in found if score.high is not None and score.low is not None]
+    spread = 4 * np.std([score.value for score in found])
+    assert 0.7 * spread < np.mean(widths) < 1.5 * spread
+
+
+def test_background_tokens_are_zeroed_by_one_rule_whatever_the_scale(make_evidence: MakeEvidence) -> None:
+    evidence = make_evidence()
+    rng = np.random.default_rng(0)
+    labels = np.arange(12) % 3
+    values = np.full((12, 16, 6, 1), 0.5) + 0.1 * rng.random((12, 16, 6, 1))  # a canvas that says nothing
+    shapes = 2 * np.maximum(rng.standard_normal((3, 5, 6, 1)), 0)
+    values[:, 4:9] = shapes[labels] + 0.05 * rng.random((12, 5, 6, 1))
+    maps = FeatureMaps(values.astype(np.float16), 4, 4, np.arange(12), labels)
+    plain, masked, scaled = (
+        scores(replace(evidence, maps={"only": replace(maps, values=maps.values * scale)}), "only", background=share)
+        for scale, share in ((1, 0.0), (1, 1.1), (4, 1.1))
+    )
+    for name in ("semantic_divergence_correlation", "semantic_spatial_cka", "semantic_min_eigenvalue"):
+        assert scaled[name].value == pytest.approx(masked[name].value, rel=1e-4)
+    assert masked["semantic_min_eigenvalue"].value != pytest.approx(plain["semantic_min_eigenvalue"].value, rel=1e-2)
+    assert masked["semantic_retrieval_map"].value >= plain["semantic_retrieval_map"].value
 
 
 def test_with_a_single_position_matching_changes_nothing(make_evidence: MakeEvidence) -> None:
@@ -149,6 +212,11 @@ def test_the_section_shows_tables_and_matrices(make_evidence: MakeEvidence) -> N
     results.drawings |= {(evidence.model, name): drawing for name, drawing in findings.drawings.items()}
     shown = semantic_section(Subject(results, [], {}, {}))
     assert "stage 1" in shown
+    assert shown.count("<table") == 2
+    for title in ("scrambled, semantic", "RBF, spatial", "inner, semantic", "gap", "eigenvalue", "oriented"):
+        assert shown.count(title) >= 1
+    assert "fixed gallery" in shown
+    assert "where matching is exact" in shown
     assert shown.count("<img") == 1
     assert len(shown) < 100_000
     assert semantic_section(Subject(Results(), [], {}, {})) == ""

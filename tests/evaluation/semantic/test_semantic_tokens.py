@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from eqae.evaluation.evidence import FeatureMaps
-from eqae.evaluation.semantic.tokens import TokenKind, token_sets
+from eqae.evaluation.semantic.tokens import TokenKind, TokenSets, token_sets, without_background
 from eqae.groups import get_group
 
 KINDS: tuple[TokenKind, ...] = ("position", "element", "invariant")
@@ -65,6 +65,15 @@ def test_a_transform_of_the_image_permutes_the_tokens(side: int, kind: TokenKind
         other = FeatureMaps(values, side, side, maps.index, maps.labels)
         there = sorted_tokens(token_sets(other, np.arange(1), kind, 128).values)
         np.testing.assert_allclose(here, there, atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_tokens_shorter_than_a_share_of_the_median_are_zeroed(share: float) -> None:
+    values = np.arange(1, 13, dtype=np.float32).reshape(2, 6, 1)  # lengths 1 to 12, median 6.5
+    kept = without_background(TokenSets(values), share).values
+    np.testing.assert_array_equal(kept, np.where(values >= share * 6.5, values, 0))
+    maps = FeatureMaps(values.reshape(2, 6, 1, 1).astype(np.float16), 2, 3, np.arange(2), np.zeros(2, np.int64))
+    np.testing.assert_array_equal(token_sets(maps, np.arange(2), "position", 64, share).values, kept)
 
 
 def test_rectangular_maps_are_averaged_by_one_factor() -> None:

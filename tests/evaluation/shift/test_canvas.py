@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -43,6 +44,19 @@ def test_the_anchors_are_the_corners_and_the_centre() -> None:
     stage = Stage(sprites, (1, 5, 8), 1)
     places = [divmod(int(canvas.argmax()), 8) for canvas in stage.canvases(0, stage.anchors)]
     assert places == [(0, 0), (0, 7), (2, 3), (4, 0), (4, 7)]
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_in_the_interior_the_frame_is_clear_all_around(stride: int) -> None:
+    sprites = Sprites(torch.ones(1, 1, 5, 5), torch.ones(1, 1, 5, 5))
+    stage = Stage(sprites, (1, 16, 24), stride)
+    canvases = stage.canvases(0, torch.arange(len(stage)))[:, 0]
+    edge = torch.ones(16, 24)
+    edge[2:-2, 3:-3] = 0
+    clear = ((canvases * edge).sum((1, 2)) == 0).reshape(stage.rows, stage.columns)
+    np.testing.assert_array_equal(stage.interior(1 / 8), clear)
+    assert stage.interior(0).all()
+    assert not stage.interior(0.5).any()
 
 
 def test_noise_is_smooth_seeded_and_within_range() -> None:

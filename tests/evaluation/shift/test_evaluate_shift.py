@@ -12,9 +12,12 @@ from eqae.data.base import Dataset, Images
 from eqae.evaluation.evidence import Encoder, Evidence, NotAvailable, Score
 from eqae.evaluation.linear_probe import linear_probe
 from eqae.evaluation.report.sections.shift import shift_section
+from eqae.evaluation.report.standings import Column
 from eqae.evaluation.report.subject import Subject
 from eqae.evaluation.results import Results
 from eqae.evaluation.shift.evaluator import evaluate_shift, make_stage
+from eqae.evaluation.shift.maps import ShiftMaps
+from eqae.evaluation.shift.scores import cosine_scores
 
 MakeEvidence = Callable[..., Evidence]
 
@@ -82,6 +85,57 @@ def test_decisions_are_those_of_the_linear_probe(make_evidence: MakeEvidence) ->
     score = scores(evidence, sprites=4)["shift_prediction_consistency", "any shift"]
     assert score.samples is not None
     np.testing.assert_allclose(score.samples, expected)
+
+
+def test_a_probe_that_knows_one_answer_is_no_more_consistent_than_its_control(make_evidence: MakeEvidence) -> None:
+    evidence = with_encoder(make_evidence(width=3, separation=1.0), constant)
+    found = scores(evidence)
+    assert found["shift_prediction_consistency", "any shift"].value == 1
+    floor = found["shift_prediction_floor", ""]
+    assert floor.value == floor.low == floor.high == 1
+    assert not Column("shift_prediction_floor").is_ranked
+    varied = scores(make_evidence(separation=1.0))["shift_prediction_floor", ""]
+    assert varied.low is not None
+    assert varied.low < varied.value < 1
+    assert "single" in scores(evidence, sprites=1)["shift_prediction_floor", ""].note
+
+
+def test_the_interval_of_the_ratio_resamples_both_of_its_halves() -> None:
+    # Objects in directions of their own, whose distance is uncertain, and which all lose equally by a shift.
+    rng = np.random.default_rng(0)
+
+    def maps() -> ShiftMaps:
+        unit = rng.standard_normal((12, 3)) + np.array([2, 0, 0])
+        unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+        ones = np.ones((12, 5, 4, 4), np.float32)
+        return ShiftMaps(ones, np.ones((12, 0)), np.full(12, 0.9), unit @ unit.T, None, ones, 0)
+
+    found = [score for _ in range(60) for score in cosine_scores(maps(), {}, 0) if "ratio" in score.metric]
+    spread = 4 * np.std([score.value for score in found])
+    widths = [score.high - score.low for score in found if score.high is not None and score.low is not None]
+    assert len(widths) == 60
+    assert 0.6 * spread < np.mean(widths) < 1.6 * spread
+
+
+def test_what_padding_does_at_the_edge_is_not_seen_in_the_interior(unlabelled: Evidence) -> None:
+    def edge_aware(images: torch.Tensor) -> torch.Tensor:
+        frame = images[:, :, [0, -1]].sum((1, 2, 3)) + images[:, :, :, [0, -1]].sum((1, 2, 3))
+        return torch.stack([(frame > 0).float(), (frame == 0).float()], 1)
+
+    evidence = with_test_images(unlabelled, torch.nn.functional.pad(torch.ones(3, 1, 6, 6), (1, 1, 1, 1)))
+    found = scores(with_encoder(evidence, edge_aware, side=16))
+    assert found["shift_interior_cosine", ""].value == pytest.approx(1)
+    assert found["shift_global_cosine", "C"].value == pytest.approx(49 / 81)  # of 9 x 9 places, 7 x 7 are off the edge
+    assert "few" in scores(unlabelled, stride=4)["shift_interior_cosine", ""].note
+
+
+def test_the_scores_do_not_depend_on_how_light_the_background_is(unlabelled: Evidence) -> None:
+    dark = torch.zeros(3, 1, 12, 12, dtype=torch.uint8)
+    dark[:, :, 3:9, 2:8] = 100 + 30 * torch.arange(3, dtype=torch.uint8)[:, None, None, None]
+    light = torch.where(dark == 0, torch.tensor(255, dtype=torch.uint8), dark)
+    on_dark, on_light = (scores(with_encoder(with_test_images(unlabelled, x), flatten)) for x in (dark, light))
+    for key, score in on_dark.items():
+        assert score.value == pytest.approx(on_light[key].value, nan_ok=True)
 
 
 @pytest.mark.parametrize("background", ["grey", "noise"])
@@ -156,6 +210,9 @@ def test_the_section_shows_maps_and_circle_of_every_model(make_evidence: MakeEvi
     assert section.count('alt="Mean cosine of the features of') == 2
     assert section.count("<table") == 3
     assert "by angle" in section
+    assert "of their bounding boxes" in section
+    assert "different objects" in section
+    assert "C, interior" in section
     assert "nan" not in section
     assert len(section) < 200_000
     assert shift_section(Subject(Results(), [], {}, {})) == ""

@@ -7,7 +7,8 @@ import pytest
 from evidence_factory import make_features
 
 from eqae.evaluation.evidence import Evidence, Features
-from eqae.evaluation.shift.orbit import between_images, gram_floor, orbit_cosines, orbit_findings
+from eqae.evaluation.shift.orbit import between_images, orbit_cosines, orbit_findings
+from eqae.evaluation.shift.pairs import pair_score
 
 MakeEvidence = Callable[..., Evidence]
 
@@ -36,9 +37,8 @@ def test_cosines_are_those_of_a_loop(make_evidence: MakeEvidence) -> None:
 
 
 def test_an_image_is_never_compared_with_itself() -> None:
-    assert gram_floor("m", np.eye(9), 0).value == 0
-    low, high = gram_floor("m", np.eye(9), 0).low, gram_floor("m", np.eye(9), 0).high
-    assert low == high == 0
+    score = pair_score("m", np.eye(9), 0)
+    assert score.value == score.low == score.high == 0
 
 
 def test_the_circle_holds_every_angle_and_the_mirrors(make_evidence: MakeEvidence) -> None:

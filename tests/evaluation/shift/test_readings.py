@@ -5,10 +5,12 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from shift_cases import circular, constant, flatten, offset, random_stage, square_stage
+from shift_cases import Encode, circular, constant, flatten, offset, random_stage, square_stage
+from torch.nn.functional import conv2d, max_pool2d
 
 from eqae.evaluation.shift.artefact import stride_artefact
-from eqae.evaluation.shift.consistency import local_consistency, prediction_consistency
+from eqae.evaluation.shift.canvas import Stage
+from eqae.evaluation.shift.consistency import local_consistency, placewise_agreement, prediction_consistency
 from eqae.evaluation.shift.decodability import position_auc, position_r2, readable
 from eqae.evaluation.shift.maps import shift_maps
 
@@ -29,6 +31,30 @@ def test_a_smooth_bump_that_fades_within_the_frame_has_next_to_no_artefact() -> 
     assert max(stride_artefact(bump, period) for period in (2, 4, 8)) < 0.01
 
 
+def artefact(encode: Encode, stage: Stage, period: int) -> float:
+    maps = shift_maps(encode, stage, batch_size=256).cosine
+    return float(np.mean([stride_artefact(sprite, period) for sprite in maps]))
+
+
+@pytest.mark.parametrize("frame", [28, 64])
+def test_texture_without_a_stride_has_next_to_none_and_less_than_any_stride(frame: int) -> None:
+    # The cosine of a textured sprite with itself elsewhere is a spike at the anchor: white noise in its differences.
+    stage = random_stage(count=6, side=frame // 2, shape=(1, frame, frame))
+    box = torch.full((1, 1, 5, 5), 1 / 25)
+    for plain in (flatten, lambda x: conv2d(x, box, padding=2).flatten(1)):
+        assert max(artefact(plain, stage, period) for period in (2, 4)) < 0.1
+    assert artefact(lambda x: x[:, :, ::4, ::4].flatten(1), stage, 4) > 0.2
+    assert artefact(lambda x: max_pool2d(x, 4).flatten(1), stage, 4) > 0.2
+    assert artefact(lambda x: x[:, :, ::2, ::2].flatten(1), stage, 2) > 0.2
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 7, 9), (3, 4, 10, 13), (2, 1, 5, 40)])
+@pytest.mark.parametrize("period", [2, 3, 4, 8])
+def test_the_artefact_is_a_share(shape: tuple[int, ...], period: int) -> None:
+    for seed in range(3):
+        assert 0 <= stride_artefact(np.random.default_rng(seed).random(shape).astype(np.float32), period) <= 1
+
+
 @pytest.mark.parametrize("noise", [0, 1e-8])
 def test_what_does_not_vary_has_no_artefact(noise: float) -> None:
     maps = 1 - noise * np.random.default_rng(0).random((5, 15, 15))
@@ -46,6 +72,12 @@ def test_consistency_is_the_share_of_pairs_that_agree(radius: int) -> None:
         near = [max(abs(p[0] - q[0]), abs(p[1] - q[1])) <= radius for p, q in pairs]
         assert prediction_consistency(labels)[k] == pytest.approx(np.mean(agree))
         assert local_consistency(labels, radius)[k] == pytest.approx(np.mean(np.array(agree)[near]))
+
+
+def test_agreement_of_different_sprites_is_that_of_a_loop() -> None:
+    labels = np.random.default_rng(0).integers(0, 3, (4, 5, 6))
+    expected = [[np.mean(a == b) for b in labels] for a in labels]
+    np.testing.assert_allclose(placewise_agreement(labels), expected)
 
 
 def test_decisions_that_never_change_are_consistent() -> None:

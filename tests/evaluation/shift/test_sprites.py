@@ -43,12 +43,37 @@ def test_blank_images_are_passed_over() -> None:
     assert len(sprites) == 2
     assert sprites.colour[0].max() == 1
     assert sprites.colour[1].max() == pytest.approx(128 / 255)
-    with pytest.raises(NotAvailable, match="blank"):
-        cut_sprites(images(pixels[:1]), 48, 3)
+    for shade in (0, 77, 255):
+        with pytest.raises(NotAvailable, match="blank"):
+            cut_sprites(images(torch.full_like(pixels, shade)), 48, 3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_a_dark_object_is_cut_from_a_light_background(channels: int, dtype: torch.dtype) -> None:
+    pixels = torch.full((2, channels, 12, 12), 250)
+    pixels[:, :, 3:9, 4:8] = 40
+    pixels[:, :, 5, 5] = 250  # a hole
+    sprites = cut_sprites(images(pixels.to(dtype) if dtype == torch.uint8 else pixels / 255), 2, 6)
+    assert sprites.alpha[0, 0].sum() == 23
+    assert (sprites.alpha[0, 0, :, [0, 5]] == 0).all()
+    torch.testing.assert_close(sprites.colour[0, 0, 0, 1:5], torch.full((4,), 40 / 255))
+    assert sprites.colour[0, :, 2, 2].max() == 0
+    assert sprites.coverage() == pytest.approx(23 / 24)
+
+
+def test_coverage_tells_rectangles_from_shapes() -> None:
+    pixels = torch.zeros(2, 1, 20, 20)
+    pixels[0, 0, 4:16, 6:14] = 1
+    at = torch.arange(20) - 9.5
+    pixels[1, 0] = (at[:, None] ** 2 + at**2 < 64).float()
+    assert cut_sprites(images(pixels[:1]), 1, 12).coverage() == 1
+    assert cut_sprites(images(pixels[1:]), 1, 16).coverage() == pytest.approx(torch.pi / 4, abs=0.03)
 
 
 def test_sprites_are_spread_evenly_over_the_split() -> None:
-    pixels = (torch.arange(100) + 100).to(torch.uint8)[:, None, None, None].expand(100, 1, 4, 4)
+    pixels = torch.zeros(100, 1, 4, 4, dtype=torch.uint8)
+    pixels[:, :, 1:3, 1:3] = (torch.arange(100) + 100).to(torch.uint8)[:, None, None, None]
     sprites = cut_sprites(images(pixels), 4, 2)
     assert (255 * sprites.colour[:, 0, 0, 0]).round().tolist() == [100, 125, 150, 175]
 
@@ -57,7 +82,12 @@ def test_sprites_are_spread_evenly_over_the_split() -> None:
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 9), st.sampled_from([1, 3]), st.integers(0, 99))
 def test_any_image_gives_colours_no_brighter_than_white(h: int, w: int, side: int, channels: int, seed: int) -> None:
     pixels = torch.rand(4, channels, h, w, generator=torch.Generator().manual_seed(seed))
+    if h * w == 1:
+        with pytest.raises(NotAvailable, match="blank"):
+            cut_sprites(images(pixels), 3, side)
+        return
     sprites = cut_sprites(images(pixels * (pixels > 0.4)), 3, side)
+    assert 0 < sprites.coverage() <= 1
     assert sprites.colour.shape == (len(sprites), channels, side, side)
     assert sprites.alpha.shape == (len(sprites), 1, side, side)
     for values in (sprites.colour, sprites.alpha):

@@ -40,3 +40,20 @@ def nearest_hull_hits(distances: DoubleArray, classes: IntArray, labels: IntArra
     nearest = distances == distances.min(axis=1, keepdims=True)
     hits: DoubleArray = (nearest & (classes == labels[:, None])).sum(axis=1) / nearest.sum(axis=1)
     return hits
+
+
+def own_and_other(distances: DoubleArray, classes: IntArray, labels: IntArray) -> tuple[DoubleArray, DoubleArray]:
+    """Distance to the hull of the own class and to the nearest of the others, ``(Q,)`` each.
+
+    Both NaN for a query whose class has no hull.
+
+    Args:
+        distances: ``(Q, C)``, C at least 2.
+        classes: of the columns, ``(C,)``.
+        labels: of the queries, ``(Q,)``.
+    """
+    mine = classes == labels[:, None]
+    has = mine.any(axis=1)
+    own = np.where(mine, distances, 0.0).sum(axis=1)
+    other = np.where(mine, np.inf, distances).min(axis=1)
+    return np.where(has, own, np.nan), np.where(has, other, np.nan)

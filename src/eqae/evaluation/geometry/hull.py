@@ -24,25 +24,19 @@ class HullProjection:
         distances: to them, ``(Q,)``.
         index: vertices that the nearest point is a combination of, ``(Q, K)``; -1 beyond the last.
         weights: of the combination, ``(Q, K)``: not negative, sum to one; 0 beyond the last.
-        gap: duality gap of half the squared distance, ``(Q,)``: 0 at the optimum.
-        outside: proved to lie outside, ``(Q,)``: a hyperplane separates the query from the hull.
-        iterations: vertices tried, ``(Q,)``.
+        lower_bounds: proved, of the true distances, ``(Q,)``; ``distances`` are upper bounds.
     """
 
     points: DoubleArray
     distances: DoubleArray
     index: IntArray
     weights: DoubleArray
-    gap: DoubleArray
-    outside: NDArray[np.bool_]
-    iterations: IntArray
+    lower_bounds: DoubleArray
 
     @property
-    def lower_bounds(self) -> DoubleArray:
-        """Proved lower bounds of the true distances, ``(Q,)``; ``distances`` are upper bounds."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            bounds = np.where(self.outside, self.distances - self.gap / self.distances, 0.0)
-        return np.maximum(bounds, 0.0)
+    def outside(self) -> NDArray[np.bool_]:
+        """Proved to lie outside, ``(Q,)``: a hyperplane separates the query from the hull."""
+        return self.lower_bounds > 0
 
     @property
     def active(self) -> IntArray:
@@ -81,9 +75,7 @@ def project_on_hull(queries: DoubleArray, vertices: DoubleArray, *, tolerance: f
         np.concatenate([block.distances for block in blocks]),
         np.concatenate([_widened(block.index, slots, FREE) for block in blocks]),
         np.concatenate([_widened(block.weights, slots, 0) for block in blocks]),
-        np.concatenate([block.gap for block in blocks]),
-        np.concatenate([block.outside for block in blocks]),
-        np.concatenate([block.iterations for block in blocks]),
+        np.concatenate([block.lower_bounds for block in blocks]),
     )
 
 
@@ -112,12 +104,10 @@ def _project(queries: DoubleArray, vertices: DoubleArray, tolerance: float) -> H
         new = ~corrals.holds(live, best) & (corrals.sizes(live) < most)
         corrals.add(live[new], best[new])
         corrals.settle(live)
-    return _result(queries, corrals, gap, floor, iterations)
+    return _result(queries, corrals, gap, floor)
 
 
-def _result(
-    queries: DoubleArray, corrals: Corrals, gap: DoubleArray, floor: float, iterations: IntArray
-) -> HullProjection:
+def _result(queries: DoubleArray, corrals: Corrals, gap: DoubleArray, floor: float) -> HullProjection:
     """Active vertices first, the heaviest first of all."""
     residual = corrals.residuals(np.arange(len(queries)))
     squared = (residual**2).sum(axis=1)
@@ -125,10 +115,10 @@ def _result(
     weights = np.take_along_axis(corrals.weight, order, axis=1)
     index = np.where(weights > 0, np.take_along_axis(corrals.index, order, axis=1), FREE)
     used = int((weights > 0).sum(axis=1).max(initial=1))
-    outside = (gap < squared) & (squared > floor)
-    return HullProjection(
-        queries - residual, np.sqrt(squared), index[:, :used], weights[:, :used], gap, outside, iterations
-    )
+    distances = np.sqrt(squared)
+    separated = (gap < squared) & (squared > floor)
+    bounds = np.where(separated, distances - gap / np.where(separated, distances, 1.0), 0.0)
+    return HullProjection(queries - residual, distances, index[:, :used], weights[:, :used], bounds)
 
 
 def _widened(values: NDArray[np.generic], slots: int, fill: int) -> NDArray[np.generic]:

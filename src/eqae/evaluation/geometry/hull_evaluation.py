@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -15,20 +15,17 @@ from eqae.data.base import UNLABELED
 from eqae.evaluation.bootstrap import bootstrap_statistic
 from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Findings, IntArray, NotAvailable, Score
-from eqae.evaluation.geometry.boundary import nearest_boundary
-from eqae.evaluation.geometry.class_hulls import class_hull_distances, nearest_hull_hits
-from eqae.evaluation.geometry.controls import CONTROLS, Cloud
-from eqae.evaluation.geometry.hull import HullProjection, project_on_hull
-from eqae.evaluation.geometry.principal import fit_principal_map
-from eqae.evaluation.geometry.regions import Regions
-from eqae.evaluation.geometry.scales import median_distance, median_neighbour_distance
-from eqae.evaluation.linear_probe import LinearProbe, fit_probe, linear_probe
-from eqae.evaluation.sampling import spread_evenly
-from eqae.evaluation.scores import mean_score, unavailable
+from eqae.evaluation.geometry.class_hull_scores import labelled_scores
+from eqae.evaluation.geometry.controls import CONTROLS, gaussian_control
+from eqae.evaluation.geometry.hull import HullProjection
+from eqae.evaluation.geometry.hull_case import HullCase, HullLevel, principal_cloud
+from eqae.evaluation.geometry.pixel_twin import pixel_cloud
+from eqae.evaluation.scores import unavailable
 
 DoubleArray = NDArray[np.float64]
 
-_INSIDE = 1e-4  # distances below this share of the median nearest-neighbour distance
+_PIXELS = "pixels, "
+_PIXEL_DIMENSIONS = 32  # highest that pixels are projected in
 
 
 def _seconds(scale: Scale) -> float:
@@ -36,7 +33,7 @@ def _seconds(scale: Scale) -> float:
     return 4 + 5e-6 * min(scale.train, 5000) * scale.width / 10 + 0.1 * scale.classes
 
 
-@evaluator(cost=_seconds)
+@evaluator(needs={"pixels"}, cost=_seconds)
 def evaluate_hulls(
     evidence: Evidence,
     *,
@@ -54,15 +51,23 @@ def evaluate_hulls(
 
     By condition (``"8-d"``, ...): ``hull_distance`` over the median distance between training images,
     ``hull_inside_share``, both with the endings ``_gaussian`` and ``_permuted`` for the controls;
+    ``hull_certified_outside_share``, images that a hyperplane is known to separate from the hull, and
+    ``hull_undecided_share``, those that are neither: the three shares add up to one;
     ``hull_control_ratio``, the distance over that of the Gaussian; ``hull_inside_excess``, the share less that of the
     Gaussian; ``hull_active_vertices``, the number of training images behind the projection of an image outside;
     ``hull_label_purity``, the weight that those of the image's own class have in it.
 
-    At one dimension: ``nearest_hull_accuracy``, the class whose hull is nearest; ``hull_boundary_ratio``, the median
-    over images of the distance to the hull over the distance to the boundary of a linear probe fitted in the same
-    coordinates: below 1, the projection keeps the class. ``class_hulls_pure_share`` is the share of training images in
-    the region of their own class: a region is convex, so the hull of all images in it lies in it. Definitions other
-    than of the projection are our own formulation.
+    Under ``"pixels, 16-d"``, ...: ``hull_control_ratio`` and ``hull_inside_share`` of the images themselves, flattened
+    (averaged down to 4,096 values first) and treated as features are, at up to two of the dimensions, none above 32.
+
+    At one dimension: ``nearest_hull_accuracy``, the class whose hull is nearest; ``own_hull_distance`` and
+    ``other_hull_distance``, to the hull of the own class and to the nearest of another, in the unit of
+    ``hull_distance``; ``own_hull_distance_gaussian``, the same as the first where each class is a Gaussian of its size
+    and covariance; ``own_hull_inside_share``; ``hull_distance_correct`` and ``hull_distance_wrong``, by the answers of
+    a linear probe fitted in the same coordinates; ``hull_boundary_ratio``, the median over images of the distance to
+    the hull over the distance to the boundary of that probe: below 1, the projection keeps the class.
+    ``class_hulls_pure_share`` is the share of training images in the region of their own class: a region is convex, so
+    the hull of all images in it lies in it. Definitions other than of the projection are our own formulation.
 
     Drawing ``"hull_table"``: mean distance and share inside by dimension, of features and controls.
 
@@ -77,103 +82,61 @@ def evaluate_hulls(
     Raises:
         NotAvailable: training features that do not differ.
     """
-    case = _Case.of(evidence, max(dimensions), train_images, test_images)
-    width = case.vertices.shape[1]
+    case = HullCase.of(evidence, train_images, test_images)
+    train, test = evidence.train.upright[case.train_rows], evidence.test.upright[case.test_rows]
+    cloud = principal_cloud(train, test, max(dimensions), case.seed)
+    width = cloud[0].shape[1]
     if width == 0:
         raise NotAvailable("the training features do not differ")
     chosen = sorted({d for d in dimensions if d <= width}) or [width]
-    rng = np.random.default_rng(evidence.seed)
-    levels = [_Level.of(case, dimension, rng) for dimension in chosen]
-    scores = [score for level in levels for score in _level_scores(case, level)]
+    rng = np.random.default_rng(case.seed)
+    levels = [HullLevel.of(cloud, dimension, CONTROLS, rng) for dimension in chosen]
     at_class = max((level for level in levels if level.dimension <= class_dimension), default=levels[0], key=_dimension)
-    return Findings((*scores, *_labelled_scores(evidence, case, at_class)), {"hull_table": _table(levels)})
+    scores = (
+        *(score for level in levels for score in _level_scores(case, level)),
+        *labelled_scores(evidence, case, at_class), *_pixel_scores(evidence, case, chosen),
+    )  # fmt: skip
+    return Findings(scores, {"hull_table": _table(levels)})
 
 
-@dataclass(frozen=True, eq=False)
-class _Case:
-    """Principal coordinates of the images that take part: ``vertices`` and ``queries``, with their labels."""
-
-    vertices: DoubleArray
-    labels: IntArray
-    queries: DoubleArray
-    truth: IntArray
-    rows: IntArray  # of the queries among the test images
-    images: int
-    seed: int
-
-    @classmethod
-    def of(cls, evidence: Evidence, dimensions: int, most_train: int, most_test: int) -> _Case:
-        train, test = evidence.train, evidence.test
-        a = spread_evenly(len(train.labels), most_train)
-        b = spread_evenly(len(test.labels), most_test)
-        values = train.upright[a]
-        principal = fit_principal_map(values, dimensions, evidence.seed)
-        coordinates = principal(values), principal(test.upright[b])
-        return cls(coordinates[0], train.labels[a], coordinates[1], test.labels[b], b, len(test.labels), evidence.seed)
-
-    def mean(self, metric: str, values: NDArray[Any], condition: str, *, higher_is_better: bool = True) -> Score:
-        """The mean of ``values (Q,)``; its samples stand where the queries stand among all test images."""
-        samples = np.full(self.images, np.nan)
-        samples[self.rows] = values
-        return mean_score(metric, samples, seed=self.seed, higher_is_better=higher_is_better, condition=condition)
-
-
-@dataclass(frozen=True, eq=False)
-class _Statistics:
-    """Of one cloud: distances over the median distance between vertices, and which queries are inside."""
-
-    projection: HullProjection
-    relative: DoubleArray
-    inside: NDArray[np.bool_]
-    tolerance: float
-
-    @classmethod
-    def of(cls, cloud: Cloud) -> _Statistics:
-        vertices, queries = cloud
-        projection = project_on_hull(queries, vertices)
-        tolerance = _INSIDE * median_neighbour_distance(vertices)
-        inside = projection.distances <= tolerance
-        return cls(projection, projection.distances / median_distance(vertices), inside, tolerance)
-
-
-@dataclass(frozen=True, eq=False)
-class _Level:
-    """Everything at one dimension."""
-
-    dimension: int
-    features: _Statistics
-    controls: Mapping[str, _Statistics]
-
-    @classmethod
-    def of(cls, case: _Case, dimension: int, rng: np.random.Generator) -> _Level:
-        cloud = case.vertices[:, :dimension], case.queries[:, :dimension]
-        controls = {name: _Statistics.of(control(*cloud, rng)) for name, control in CONTROLS.items()}
-        return cls(dimension, _Statistics.of(cloud), controls)
-
-    @property
-    def condition(self) -> str:
-        return f"{self.dimension}-d"
-
-
-def _dimension(level: _Level) -> int:
+def _dimension(level: HullLevel) -> int:
     return level.dimension
 
 
-def _level_scores(case: _Case, level: _Level) -> Iterator[Score]:
-    own, condition = level.features, level.condition
+def _level_scores(case: HullCase, level: HullLevel) -> Iterator[Score]:
+    own, condition = level.own, level.condition
     yield case.mean("hull_distance", own.relative, condition, higher_is_better=False)
     yield case.mean("hull_inside_share", own.inside, condition)
+    yield case.mean("hull_certified_outside_share", own.outside, condition, higher_is_better=False)
+    yield case.mean("hull_undecided_share", own.undecided, condition, higher_is_better=False)
     for name, control in level.controls.items():  # no samples: their points are no images
         distance = case.mean(f"hull_distance_{name}", control.relative, condition, higher_is_better=False)
         yield replace(distance, samples=None)
         yield replace(case.mean(f"hull_inside_share_{name}", control.inside, condition), samples=None)
-    yield from _differences(case, level)
+    yield _control_ratio(case, level)
+    yield _inside_excess(case, level)
     yield from _behind(case, level)
 
 
-def _behind(case: _Case, level: _Level) -> Iterator[Score]:
+def _pixel_scores(evidence: Evidence, case: HullCase, dimensions: list[int]) -> Iterator[Score]:
+    chosen = [dimension for dimension in dimensions if dimension <= _PIXEL_DIMENSIONS][-2:]
+    cloud = pixel_cloud(evidence, case, max(chosen)) if chosen else None
+    rng = np.random.default_rng(case.seed)
+    for dimension in chosen:
+        condition = f"{_PIXELS}{dimension}-d"
+        if cloud is None or cloud[0].shape[1] < dimension:
+            why = "the images are not at hand" if cloud is None else "the images span fewer dimensions"
+            yield unavailable("hull_inside_share", why, condition=condition)
+            yield unavailable("hull_control_ratio", why, higher_is_better=False, condition=condition)
+        else:
+            level = HullLevel.of(cloud, dimension, {"gaussian": gaussian_control}, rng, _PIXELS)
+            yield case.mean("hull_inside_share", level.own.inside, condition)
+            yield _control_ratio(case, level)
+
+
+def _behind(case: HullCase, level: HullLevel) -> Iterator[Score]:
     """What projections are combinations of; points inside are combinations in many ways, and are left out."""
-    own, condition = level.features, level.condition
+    own, condition = level.own, level.condition
     known = ~own.inside & (case.truth != UNLABELED)
     if own.inside.all():
         yield unavailable("hull_active_vertices", "every image lies inside", condition=condition)
@@ -185,88 +148,43 @@ def _behind(case: _Case, level: _Level) -> Iterator[Score]:
         yield unavailable("hull_label_purity", "no labelled images outside", condition=condition)
 
 
-def _differences(case: _Case, level: _Level) -> Iterator[Score]:
-    """Features against the Gaussian; the intervals resample the points of both."""
-    own, control, condition = level.features, level.controls["gaussian"], level.condition
-    count = len(case.queries)
+def _control_ratio(case: HullCase, level: HullLevel) -> Score:
+    """Mean distance over that of the Gaussian; the interval resamples the points of both."""
+    own, control, count = level.own.relative, level.controls["gaussian"].relative, len(case.truth)
 
     def ratio(draw: IntArray) -> float:
-        below = float(control.relative[draw].mean())
-        return float(own.relative[draw].mean()) / below if below > 0 else float("nan")
+        below = float(control[draw].mean())
+        return float(own[draw].mean()) / below if below > 0 else float("nan")
 
-    def excess(draw: IntArray) -> float:
-        return float(own.inside[draw].mean() - control.inside[draw].mean())
-
-    everything = np.arange(count)
-    value = ratio(everything)
+    value = ratio(np.arange(count))
     if math.isnan(value):
         why = "the control lies inside its hull"
-        yield unavailable("hull_control_ratio", why, higher_is_better=False, n=count, condition=condition)
-    else:
-        interval = bootstrap_statistic(ratio, value, count, case.seed)
-        yield Score("hull_control_ratio", value, *interval, False, count, condition)
-    value = excess(everything)
+        return unavailable("hull_control_ratio", why, higher_is_better=False, n=count, condition=level.condition)
+    interval = bootstrap_statistic(ratio, value, count, case.seed)
+    return Score("hull_control_ratio", value, *interval, False, count, level.condition)
+
+
+def _inside_excess(case: HullCase, level: HullLevel) -> Score:
+    """Share inside less that of the Gaussian; the interval resamples the points of both."""
+    own, control, count = level.own.inside, level.controls["gaussian"].inside, len(case.truth)
+
+    def excess(draw: IntArray) -> float:
+        return float(own[draw].mean() - control[draw].mean())
+
+    value = excess(np.arange(count))
     interval = bootstrap_statistic(excess, value, count, case.seed)
-    yield Score("hull_inside_excess", value, *interval, True, count, condition)
+    return Score("hull_inside_excess", value, *interval, True, count, level.condition)
 
 
-def _own_weight(case: _Case, projection: HullProjection) -> DoubleArray:
+def _own_weight(case: HullCase, projection: HullProjection) -> DoubleArray:
     """Weight of the vertices that share the query's label, ``(Q,)``."""
     own = case.labels[projection.index] == case.truth[:, None]
     weight: DoubleArray = (projection.weights * own).sum(axis=1)
     return np.minimum(weight, 1.0)
 
 
-def _labelled_scores(evidence: Evidence, case: _Case, level: _Level) -> Iterator[Score]:
-    try:
-        yield from _class_scores(case, level)
-        yield _pure_share(evidence)
-    except NotAvailable as reason:
-        yield unavailable("nearest_hull_accuracy", str(reason), condition=level.condition)
-
-
-def _class_scores(case: _Case, level: _Level) -> Iterator[Score]:
-    vertices, queries = case.vertices[:, : level.dimension], case.queries[:, : level.dimension]
-    known = case.truth != UNLABELED
-    if not known.any():
-        raise NotAvailable("no labelled test images")
-    probe = fit_probe(vertices.astype(np.float32), case.labels, case.seed)
-    distances = class_hull_distances(queries, vertices, case.labels, probe.classes)
-    hits = nearest_hull_hits(distances, probe.classes, case.truth, level.features.tolerance)
-    yield case.mean("nearest_hull_accuracy", np.where(known, hits, np.nan), level.condition)
-    yield _boundary_ratio(level, queries, probe, case.seed)
-
-
-def _boundary_ratio(level: _Level, queries: DoubleArray, probe: LinearProbe, seed: int) -> Score:
-    """Median distance to the hull over the distance to the boundary; on a boundary there is no ratio."""
-    scale, mean = probe.scaler.scale_, probe.scaler.mean_
-    weights = probe.weights / scale  # for coordinates that are not standardised
-    boundary = nearest_boundary(Regions(weights, probe.bias - weights @ mean), queries).distances
-    apart = boundary > 0
-    ratios = level.features.projection.distances[apart] / boundary[apart]
-    if not len(ratios):
-        why = "every image lies on a boundary"
-        return unavailable("hull_boundary_ratio", why, higher_is_better=False, condition=level.condition)
-
-    def middle(draw: IntArray) -> float:
-        return float(np.median(ratios[draw]))
-
-    value = middle(np.arange(len(ratios)))
-    interval = bootstrap_statistic(middle, value, len(ratios), seed)
-    return Score("hull_boundary_ratio", value, *interval, False, len(ratios), level.condition)
-
-
-def _pure_share(evidence: Evidence) -> Score:
-    probe = linear_probe(evidence)
-    rows = spread_evenly(len(evidence.train.labels), 5000)
-    rows = rows[evidence.train.labels[rows] != UNLABELED]
-    right = probe.predict(evidence.train.upright[rows]) == evidence.train.labels[rows]
-    score = mean_score("class_hulls_pure_share", right, seed=evidence.seed, higher_is_better=True)
-    return replace(score, samples=None)  # training images: nothing to pair with the scores of test images
-
-
-def _table(levels: list[_Level]) -> dict[str, Any]:
-    clouds = {"features": [level.features for level in levels]}
+def _table(levels: list[HullLevel]) -> dict[str, Any]:
+    clouds = {"features": [level.own for level in levels]}
     clouds |= {name: [level.controls[name] for level in levels] for name in CONTROLS}
     return {
         "dimensions": [level.dimension for level in levels],

@@ -11,13 +11,16 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 from scipy.special import entr, softmax
 from scipy.stats import rankdata
+from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
 from eqae.data.base import UNLABELED
 from eqae.evaluation.bootstrap import bootstrap_statistic
+from eqae.evaluation.cluster_metrics import purity
 from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Findings, FloatArray, IntArray, NotAvailable, Score
-from eqae.evaluation.geometry.boundary import bounded_distances, nearest_boundary
+from eqae.evaluation.geometry.boundary import boundary_points, bounded_distances, nearest_boundary
+from eqae.evaluation.geometry.class_distances import mean_class_distances, region_distances
 from eqae.evaluation.geometry.pictures import boundary_film, morph_film, open_gallery
 from eqae.evaluation.geometry.polytopes import Box, are_adjacent, largest_ball, sliced, volume_shares
 from eqae.evaluation.geometry.principal import fit_principal_map
@@ -35,6 +38,14 @@ _SLICE = 64  # dimensions in which regions are measured by linear programmes
 _PAIRS = 200
 _SAMPLES = 20_000
 _BINS = 30
+_CLASSES = 20  # in the matrix of distances between classes
+_BELOW = 1e-6  # coordinates that are less than this below their bound are on it
+_NONNEGATIVE = {
+    "boundary_distance_nonnegative": True,
+    "boundary_unreachable_share": True,
+    "boundary_negative_share": False,
+}
+"""Scores of features that cannot be negative, and whether higher is better."""
 
 
 def _seconds(scale: Scale) -> float:
@@ -54,11 +65,14 @@ def evaluate_regions(
     over the median distance between test images. Measures other than that distance are our own formulation.
 
     Over test images: ``boundary_distance``, also of the rightly and the wrongly classified apart (``_correct``,
-    ``_wrong``) and, where no feature is ever negative, to boundary points without negative features
-    (``_nonnegative``, 500 images); ``boundary_auc``, the probability that a mistake lies nearer to the boundary than
+    ``_wrong``); ``boundary_auc``, the probability that a mistake lies nearer to the boundary than
     a right answer; ``margin_entropy_correlation``, Spearman's between distance and entropy of the probe's answer;
     ``region_purity``, share of images in the largest class of their region; ``guaranteed_neighbour_share``, of 500
     images, how many have their nearest of 5,000 training images within their guaranteed ball.
+
+    Where no feature is ever negative, of 500 images: ``boundary_distance_nonnegative``, the median distance to boundary
+    points without negative features, images that cannot reach one counted as furthest; ``boundary_unreachable_share``,
+    how many those are; ``boundary_negative_share``, how many have a nearest boundary point with negative features.
 
     Over classes, inside the box around the training images in their first 64 principal components:
     ``region_ball_radius``, mean radius of the largest ball in a region; ``region_volume_evenness``, the exponential of
@@ -66,7 +80,9 @@ def evaluate_regions(
     ``region_adjacent_share``, share of up to 200 pairs of regions that have a facet in common. There, n counts classes
     or pairs. In more dimensions than 64 the regions are those that the flat of these components cuts out.
 
-    Drawings: ``"boundary_distances"``, histograms; ``"boundary_film"`` and ``"morph_film"`` of
+    Drawings: ``"boundary_distances"``, histograms; ``"class_distances"``, for 2 to 20 classes, the mean exact distance
+    from the rightly classified of up to 500 images of each class (rows) to the region of every other (columns), NaN
+    where there is none; ``"boundary_film"`` and ``"morph_film"`` of
     :mod:`eqae.evaluation.geometry.pictures`, for a model with a decoder.
 
     Args:
@@ -79,10 +95,11 @@ def evaluate_regions(
     """
     case = _Case.of(evidence)
     scores = (
-        *_distance_scores(case), *_bounded_score(evidence, case), *_prediction_scores(case), _purity(case),
+        *_distance_scores(case), *_nonnegative_scores(evidence, case), *_prediction_scores(case), _purity(case),
         _neighbour_share(evidence, case), *_extent_scores(evidence, case),
     )  # fmt: skip
-    return Findings(scores, _histograms(case) | _films(evidence, pictures, frames))
+    drawings = _histograms(case) | _class_distances(evidence, case) | _films(evidence, pictures, frames)
+    return Findings(scores, drawings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,21 +156,39 @@ def _distance_scores(case: _Case) -> Iterator[Score]:
             yield unavailable(metric, f"{why[ending]} on the labelled test images" if ending else why[ending])
 
 
-def _bounded_score(evidence: Evidence, case: _Case) -> Iterator[Score]:
+def _nonnegative_scores(evidence: Evidence, case: _Case) -> Iterator[Score]:
     """Only where features cannot be negative, as far as the images tell."""
     rows = spread_evenly(len(case.labels), _TEST)
     values = evidence.test.upright[rows]
-    if min(float(_lowest(evidence.train.upright)), float(values.min())) < 0:
+    if min(_lowest(evidence.train.upright), _lowest(values)) < 0:
+        for metric, higher in _NONNEGATIVE.items():
+            yield unavailable(metric, "features can be negative", higher_is_better=higher)
         return
     points = case.probe.standardize(values).astype(np.float64)
     low = case.probe.standardize(np.zeros((1, values.shape[1]), np.float32))[0].astype(np.float64)
     found = bounded_distances(case.regions, points, low) / case.scale
-    samples = np.full(len(case.labels), np.nan)
-    samples[rows] = np.where(np.isfinite(found), found, np.nan)
-    if np.isfinite(samples).any():
-        yield mean_score("boundary_distance_nonnegative", samples, seed=case.seed, higher_is_better=True)
-    else:
-        yield unavailable("boundary_distance_nonnegative", "no boundary point without negative features")
+    yield _median_distance(found, case.seed)
+    boundary = nearest_boundary(case.regions, points)
+    nearest = boundary_points(case.regions, points, boundary)
+    below = (nearest < low - _BELOW * np.maximum(np.abs(low), 1.0)).any(axis=1)
+    negative = np.where(np.isfinite(boundary.distances), below, np.nan)
+    for metric, held in (("boundary_unreachable_share", np.isinf(found)), ("boundary_negative_share", negative)):
+        samples = np.full(len(case.labels), np.nan)
+        samples[rows] = held
+        higher = _NONNEGATIVE[metric]
+        yield mean_score(metric, samples, seed=case.seed, higher_is_better=higher, why="no boundary")
+
+
+def _median_distance(distances: DoubleArray, seed: int) -> Score:
+    """The median of distances that may be infinite; resamples whose median is infinite have no part in the interval."""
+
+    def middle(draw: IntArray) -> float:
+        return float(np.median(distances[draw]))
+
+    value = middle(np.arange(len(distances)))
+    if not np.isfinite(value):
+        return unavailable("boundary_distance_nonnegative", "most images cannot reach a boundary", n=len(distances))
+    return _bootstrapped("boundary_distance_nonnegative", middle, len(distances), seed)
 
 
 def _lowest(values: FloatArray) -> float:
@@ -187,12 +222,7 @@ def _purity(case: _Case) -> Score:
     _, truth = np.unique(case.labels[known], return_inverse=True)
     _, said = np.unique(case.said[known], return_inverse=True)
 
-    def purity(draw: IntArray) -> float:
-        table = np.zeros((said.max() + 1, truth.max() + 1))
-        np.add.at(table, (said[draw], truth[draw]), 1)
-        return float(table.max(axis=1).sum() / len(draw))
-
-    return _bootstrapped("region_purity", purity, len(truth), case.seed)
+    return _bootstrapped("region_purity", lambda draw: purity(said[draw], truth[draw]), len(truth), case.seed)
 
 
 def _neighbour_share(evidence: Evidence, case: _Case) -> Score:
@@ -236,12 +266,8 @@ def _bootstrapped(metric: str, statistic: Callable[[IntArray], float], images: i
 
 
 def _auc(score: DoubleArray, positive: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve by ranks (Mann-Whitney); NaN where one kind is missing."""
-    count = int(positive.sum())
-    others = len(positive) - count
-    if not count or not others:
-        return float("nan")
-    return float((rankdata(score)[positive].sum() - count * (count + 1) / 2) / (count * others))
+    """Area under the ROC curve; NaN where a resample lacks one kind."""
+    return float("nan") if positive.all() or not positive.any() else float(roc_auc_score(positive, score))
 
 
 def _spearman(a: DoubleArray, b: DoubleArray) -> float:
@@ -262,6 +288,19 @@ def _histograms(case: _Case) -> dict[str, Any]:
         for name, members in (("correct", case.right), ("wrong", case.wrong))
     }
     return {"boundary_distances": {"edges": edges.tolist(), **counts}}
+
+
+def _class_distances(evidence: Evidence, case: _Case) -> dict[str, Any]:
+    right, classes = np.flatnonzero(case.right), case.probe.classes
+    if len(classes) > _CLASSES or not len(right):
+        return {}
+    rows = right[spread_evenly(len(right), _TEST)]
+    points = case.probe.standardize(evidence.test.upright[rows]).astype(np.float64)
+    distances = region_distances(case.regions, points) / case.scale
+    means = mean_class_distances(distances, np.searchsorted(classes, case.said[rows]))
+    names = evidence.class_names
+    titles = [names[label] if label < len(names) else str(label) for label in classes]
+    return {"class_distances": {"classes": titles, "distances": means}}
 
 
 def _films(evidence: Evidence, pictures: int, frames: int) -> dict[str, Any]:

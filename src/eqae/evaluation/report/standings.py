@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from eqae.evaluation.report.number_text import is_number
-from eqae.evaluation.report.vocabulary import UNTRAINED
+from eqae.evaluation.results import UNTRAINED
 
 if TYPE_CHECKING:
     from eqae.evaluation.results import Results, Row
@@ -20,7 +20,7 @@ ROUNDING = 1e-5
 _NEVER_RANKED = (
     "relative_interpolation_floor", "shift_cosine_floor", "orbit_cosine_floor", "semantic_spatial_cka",
     "semantic_spatial_gap", "semantic_min_eigenvalue", "semantic_scrambled_cosine", "spatial_scrambled_cosine",
-    "semantic_optimality",
+    "semantic_optimality", "shift_prediction_floor",
 )  # fmt: skip
 """Controls and descriptions: no value of them is better than another."""
 _ROUNDED = ("relative_invariance_error", "invariance_ratio")

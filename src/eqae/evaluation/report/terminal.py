@@ -34,9 +34,9 @@ def print_table(results: Results, console: Console | None = None) -> None:
     width is 100 and there are no colours.
     """
     console = console or (Console() if sys.stdout.isatty() else Console(width=100))
-    columns = present(results, KEY_COLUMNS)
+    columns = present(results, KEY_COLUMNS) or _other_columns(results)
     if not columns:
-        console.print("Nothing was measured.")
+        console.print("\n".join(["Nothing was measured.", *absences(results)]), markup=False)
         return
     labels = trained_models(results)
     body = {column: _column(results, column, labels) for column in columns}
@@ -82,6 +82,12 @@ def _heading(results: Results, column: Column) -> list[str]:
     wording = metric_wording(column.metric)
     unit = column.title if column.group else wording.unit
     return [*(column.group or column.title or wording.title).split(" "), f"{unit} {direction(results, column)}".strip()]
+
+
+def _other_columns(results: Results) -> tuple[Column, ...]:
+    """What was measured where none of the key figures was."""
+    measured = dict.fromkeys((row.metric, row.condition) for row in results.rows if not row.note)
+    return tuple(Column(metric, condition) for metric, condition in measured)
 
 
 def _fitting(results: Results, body: Mapping[Column, list[Text]], width: int) -> list[Column]:

@@ -8,10 +8,6 @@ from typing import Literal
 
 Kind = Literal["percent", "error", "score", "count"]
 
-UNTRAINED = " (untrained)"
-"""What the label of a model ends with where the figures belong to its initial weights."""
-
-
 @dataclass(frozen=True)
 class Metric:
     """The wording of one metric: a title of at most two short words, how numbers are written, and one sentence."""
@@ -49,6 +45,7 @@ _METRICS = {
     "orbit_recall_at_1": Metric("Orbit recall", "percent", "Nearest neighbour is a turned copy of the same image."),
     "shift_global_cosine": Metric("Shift cosine", "score", "Mean cosine of the features at all places to an anchor's."),
     "shift_worst_cosine": Metric("worst", "score", "Lowest cosine to any anchor over all places of the frame."),
+    "shift_interior_cosine": Metric("interior", "score", "Mean cosine to the centre, away from the frame's edge."),
     "shift_local_cosine": Metric("neighbours", "score", "Mean cosine of features a few pixels apart."),
     "shift_cosine_floor": Metric("floor", "score", "Mean cosine of different objects at the same place."),
     "shift_invariance_ratio": Metric("ratio", "error", "Cosine distance by shift over that of different objects."),
@@ -56,12 +53,15 @@ _METRICS = {
     "shift_decodability": Metric("AUC", "score", "A linear probe reads the half of the frame; 0.5 is chance."),
     "shift_position_r2": Metric("Position, R²", "score", "Share of the position that ridge regression explains."),
     "shift_prediction_consistency": Metric("Same decision", "percent", "Two placements get the same label."),
+    "shift_prediction_floor": Metric("different objects", "percent", "Control: different objects get the same label."),
     "orbit_cosine": Metric("Orbit cosine", "score", "Mean cosine of the features of an image and its turned copies."),
     "orbit_cosine_floor": Metric("floor", "score", "Mean cosine of the features of different images."),
     "boundary_distance": Metric("Boundary", "score", "Distance to the decision boundary over the median distance."),
     "boundary_distance_correct": Metric("right", "score", "Distance to the decision boundary, right answers."),
     "boundary_distance_wrong": Metric("wrong", "score", "Distance to the decision boundary, wrong answers."),
-    "boundary_distance_nonnegative": Metric("reachable", "score", "Distance to boundary points without a negative."),
+    "boundary_distance_nonnegative": Metric("reachable", "score", "Median distance to boundary without negatives."),
+    "boundary_unreachable_share": Metric("unreachable", "percent", "Images whose class only negative features change."),
+    "boundary_negative_share": Metric("negative", "percent", "Images whose nearest boundary point has negatives."),
     "boundary_auc": Metric("AUC", "score", "A small distance to the boundary finds mistakes; 0.5 is chance."),
     "margin_entropy_correlation": Metric("Entropy", "score", "Spearman of boundary distance and the probe's entropy."),
     "region_purity": Metric("Purity", "percent", "Share of images in the largest class of their decision region."),
@@ -75,17 +75,25 @@ _METRICS = {
     "hull_inside_share": Metric("Inside", "percent", "Share of test images in the hull of the training images."),
     "hull_inside_share_gaussian": Metric("control", "percent", "The same for a Gaussian of the same covariance."),
     "hull_inside_share_permuted": Metric("permuted", "percent", "The same with every coordinate shuffled by itself."),
+    "hull_certified_outside_share": Metric("outside", "percent", "Test images that a hyperplane parts from the hull."),
+    "hull_undecided_share": Metric("undecided", "percent", "Test images neither inside nor proved to be outside."),
     "hull_inside_excess": Metric("Excess", "score", "Share inside the hull less that of the Gaussian control."),
     "hull_control_ratio": Metric("ratio", "score", "Distance to the hull over that of the Gaussian control."),
     "hull_active_vertices": Metric("Vertices", "count", "Training images behind the projection of a test image."),
     "hull_label_purity": Metric("Label purity", "percent", "Weight of the own class in the projection on the hull."),
+    "hull_distance_correct": Metric("right", "score", "Distance to the hull of all, images rightly classified."),
+    "hull_distance_wrong": Metric("wrong", "score", "Distance to the hull of all, images wrongly classified."),
+    "own_hull_distance": Metric("own", "score", "Distance to the hull of the own class over the median distance."),
+    "own_hull_distance_gaussian": Metric("control", "score", "The same if each class were a Gaussian."),
+    "other_hull_distance": Metric("other", "score", "Distance to the nearest hull of another class, relative."),
+    "own_hull_inside_share": Metric("inside own", "percent", "Share of test images in the hull of their own class."),
     "nearest_hull_accuracy": Metric("Nearest hull", "percent", "The class whose hull of training images is nearest."),
     "hull_boundary_ratio": Metric("Hull/boundary", "score", "Distance to the hull over that to the boundary, median."),
     "class_hulls_pure_share": Metric("Pure hulls", "percent", "Training images in the region of their own class."),
     "orbit_map": Metric("Orbit mAP", "percent", "Mean average precision: an image asks for its own turned copies."),
     "orbit_auc": Metric("Orbit AUC", "percent", "ROC-AUC of distances within orbits against those between orbits."),
     "orbit_separation_ratio": Metric("separation", "score", "Distance to own turned copies over nearest other image."),
-    "copy_detection_map": Metric("muAP", "percent", "Average precision of all pairs of query and reference, pooled."),
+    "copy_detection_map": Metric("muAP", "percent", "Average precision of all pairs of turned copy and original, pooled."),
     "copy_detection_recall_at_p90": Metric("R@P90", "percent", "Copies found at a precision of 90 %, one threshold."),
     "class_map": Metric("Class mAP", "percent", "Mean average precision; relevant are images of the same class."),
     "class_recall_at_1": Metric("recall@1", "percent", "The nearest test image is of the same class."),
@@ -98,6 +106,7 @@ _METRICS = {
     "icc_agreement": Metric("agreement", "score", "ICC(2,1) over transforms, mean of the features."),
     "icc_consistency": Metric("consistency", "score", "ICC(3,1) over transforms, mean of the features."),
     "stable_feature_share": Metric("stable", "percent", "Share of features with an agreement above 0.9."),
+    "stable_feature_accuracy": Metric("accuracy", "percent", "Linear probe, 4,000 images, on the features named."),
     "constant_feature_ratio": Metric("constant", "percent", "Share of features that do not vary at all."),
     "distance_correlation_squared": Metric("dCor²", "score", "Bias-corrected squared distance correlation."),
     "distance_correlation_p_value": Metric("p", "score", "Of independence, by permutation of the turns."),
@@ -132,6 +141,8 @@ _METRICS = {
     "spatial_retrieval_map": Metric("Spatial mAP", "score", "Mean average precision of the class, place by place."),
     "semantic_inner_recall_at_1": Metric("Inner product", "percent", "Matched recall by inner product, not cosine."),
     "semantic_rbf_recall_at_1": Metric("RBF", "percent", "Matched recall by the Gaussian kernel, not cosine."),
+    "spatial_inner_recall_at_1": Metric("Inner, spatial", "percent", "Spatial recall by inner product, not cosine."),
+    "spatial_rbf_recall_at_1": Metric("RBF, spatial", "percent", "Spatial recall by the Gaussian kernel, not cosine."),
     "semantic_position_recall_at_1": Metric("Oriented", "percent", "Matched recall of tokens with their orientation."),
     "semantic_divergence_correlation": Metric("Correlation", "score", "Pearson, matched similarity and divergence."),
     "semantic_divergence_rank_correlation": Metric("Rank corr.", "score", "Spearman, matched similarity, divergence."),
@@ -141,7 +152,7 @@ _METRICS = {
     "semantic_spatial_gap": Metric("Gap", "score", "Mean cosine that matching adds between different images."),
     "semantic_min_eigenvalue": Metric("Eigenvalue", "score", "Least of the matched matrix; below 0: not a kernel."),
     "spatial_scrambled_cosine": Metric("Scrambled", "score", "Control: cosine to its own positions in random order."),
-    "semantic_scrambled_cosine": Metric("Scrambled", "score", "Control: the same with positions matched; exactly 1."),
+    "semantic_scrambled_cosine": Metric("Scrambled", "score", "Control: matched; 1 where matching is exact."),
     "semantic_optimality": Metric("Optimality", "score", "Share of the optimum that the fast matching attains."),
 }  # fmt: skip
 

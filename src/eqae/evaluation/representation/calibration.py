@@ -42,6 +42,10 @@ def evaluate_calibration(evidence: Evidence) -> Findings:
     quarters of at most 2,000 labelled training images, drawn at random, so that the rest can set the ``temperature``;
     above 1 it was too sure of itself. Test images of classes that it never saw are left out.
 
+    Not measured: calibration under rising label noise or on turned images, calibration of each class by itself, and of
+    the classifier that a model may bring along; the images that set the temperature are not resampled, so intervals
+    leave out their luck.
+
     Drawing ``"reliability"``: ``confidence``, ``accuracy`` and ``images`` of every bin as fitted, and the same with
     ``scaled_`` before them; NaN in empty bins.
 

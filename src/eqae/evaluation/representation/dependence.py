@@ -12,6 +12,7 @@ from eqae.evaluation.bootstrap import bootstrap_statistic
 from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Features, Findings, FloatArray, IntArray, NotAvailable, Score
 from eqae.evaluation.feature_space import FeatureSpace, feature_space
+from eqae.evaluation.preprocessing import ROUNDING
 from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import unavailable
 
@@ -43,6 +44,10 @@ def evaluate_dependence(evidence: Evidence) -> Findings:
 
     Images whose own pose is random hide every further turn: on such data only what the pixel lattice and the
     interpolation leave behind can be seen here, and images of one common pose are the sharper test.
+
+    Not measured: dependence on anything but turn and mirroring, such as place and scale; the dependence that is left
+    within a class; conditional independence given the content, of which every image would have to be seen under many
+    transforms.
 
     Raises:
         NotAvailable: no images were turned, or too few; the features are constant.
@@ -80,7 +85,7 @@ def _angle_scores(evidence: Evidence, space: FeatureSpace) -> Iterator[Score]:
     turned = evidence.turned.get("any-angle")
     if turned is None:
         for fold in FOLDS:
-            yield unavailable(METRIC, "no turns by any angle", higher_is_better=False, condition=f"{fold}-fold")
+            yield from _no_scores("no turns by any angle", f"{fold}-fold")
         return
     distances, drawn = _draw(turned, space, evidence.seed)
     for fold in FOLDS:
@@ -90,7 +95,7 @@ def _angle_scores(evidence: Evidence, space: FeatureSpace) -> Iterator[Score]:
 def _mirror_scores(evidence: Evidence, space: FeatureSpace) -> Iterator[Score]:
     with_mirror = [turned for turned in evidence.turned.values() if len(np.unique(turned.mirrored)) > 1]
     if not with_mirror:
-        yield unavailable(METRIC, "no mirrored images", higher_is_better=False, condition="mirror")
+        yield from _no_scores("no mirrored images", "mirror")
         return
     distances, drawn = _draw(with_mirror[0], space, evidence.seed)
     mirrored = with_mirror[0].mirrored[drawn].astype(np.float64)
@@ -102,16 +107,31 @@ def _draw(turned: Features, space: FeatureSpace, seed: int) -> tuple[DoubleArray
     rows = spread_evenly(len(turned.labels), IMAGES)
     drawn = np.random.default_rng(seed).integers(len(turned.angles), size=len(rows))
     seen: FloatArray = space(turned.values[rows, drawn])
-    return squareform(pdist(seen.astype(np.float64))), drawn
+    distances = squareform(pdist(seen.astype(np.float64)))
+    distances[distances <= ROUNDING * np.linalg.norm(seen, axis=1).max()] = 0  # what coincides up to float32
+    return distances, drawn
+
+
+def _no_scores(why: str, condition: str, images: int = 0) -> Iterator[Score]:
+    yield unavailable(METRIC, why, higher_is_better=False, n=images, condition=condition)
+    yield unavailable(P_VALUE, why, n=images, condition=condition)
+
+
+def _vanishes(centred: DoubleArray, distances: DoubleArray) -> bool:
+    """Whether U-centring leaves nothing but rounding: all distances are the same."""
+    return bool(np.linalg.norm(centred) <= ROUNDING * np.linalg.norm(distances))
 
 
 def _scores(features: DoubleArray, transforms: DoubleArray, condition: str, seed: int) -> Iterator[Score]:
     images = len(features)
     a, b = u_centred(features), u_centred(transforms)
-    value = distance_correlation_squared(a, b)
-    if not np.isfinite(value):
-        yield unavailable(METRIC, "one transform for all", higher_is_better=False, n=images, condition=condition)
+    if _vanishes(a, features):
+        yield from _no_scores("the features of all images are equally far apart", condition, images)
         return
+    if _vanishes(b, transforms):
+        yield from _no_scores("one transform for all", condition, images)
+        return
+    value = distance_correlation_squared(a, b)
 
     def resampled(draw: IntArray) -> float:
         chosen = np.ix_(draw, draw)

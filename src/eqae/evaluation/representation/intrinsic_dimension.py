@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances
-from sklearn.neighbors import NearestNeighbors
 
 from eqae.data.base import UNLABELED
 from eqae.evaluation.bootstrap import bootstrap_statistic
@@ -37,8 +35,8 @@ def evaluate_intrinsic_dimension(evidence: Evidence) -> Findings:
 
     ``intrinsic_dimension_mle``: maximum likelihood from the distances to 20 neighbours (Levina & Bickel 2004), the
     inverse averaged over images (MacKay & Ghahramani 2005). ``intrinsic_dimension_twonn``: from the first two alone
-    (Facco et al. 2017, as maximum likelihood). Both among at most 2,000 test images, spread evenly; images that
-    coincide with another are left out. They fall short in high dimensions, so compare conditions, not with a truth:
+    (Facco et al. 2017, as maximum likelihood). Both among at most 2,000 test images, spread evenly, of which one
+    stands for all that coincide. They fall short in high dimensions, so compare conditions, not with a truth:
     features that drop nuisances have a lower dimension than the pixels.
 
     ``relative_label_sharpness``: the largest ``1[y ≠ y'] · mean distance / |x - x'|`` over pairs of at most 1,000
@@ -92,13 +90,16 @@ def _estimate(
 
 
 def _neighbour_distances(points: FloatArray) -> DoubleArray:
-    """Sorted distances ``(n, k)`` to at most 20 neighbours of the images that coincide with no other."""
-    count = min(NEIGHBOURS, len(points) - 1)
-    if count < 2:
-        return np.zeros((0, 0))
-    found: NDArray[Any] = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(points).kneighbors()[0]
+    """Sorted distances ``(n, k)`` to at most 20 neighbours, both among images of which no two coincide."""
+    distances = pairwise_distances(points)
     size = float(np.linalg.norm(points, axis=1).mean(dtype=np.float64))
-    return np.asarray(found[found[:, 0] > ROUNDING * size], np.float64)
+    again = np.tril(distances <= ROUNDING * size, -1).any(axis=1)  # an earlier image lies here already
+    distances = distances[np.ix_(~again, ~again)]
+    if len(distances) < 3:
+        return np.zeros((0, 0))
+    np.fill_diagonal(distances, 0)
+    nearest = min(NEIGHBOURS, len(distances) - 1)
+    return np.sort(np.partition(distances, nearest)[:, : nearest + 1].astype(np.float64))[:, 1:]
 
 
 def _sharpness(points: FloatArray, labels: IntArray, condition: str) -> Score:

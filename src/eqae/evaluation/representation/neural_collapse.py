@@ -14,6 +14,7 @@ from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import mean_score, unavailable
 
 _BLOCK = 1_000
+_OF_SEVERAL_IMAGES = ("nc1_variability", "nc4_disagreement")
 _TINY = 1e-30  # of standardised features: nothing at all
 
 DoubleArray = NDArray[np.float64]
@@ -34,8 +35,12 @@ def evaluate_neural_collapse(evidence: Evidence) -> Findings:
     Frobenius norm; at most 2. ``nc4_disagreement``: share of test images where the nearest class mean and the
     probe disagree.
 
-    Means and spreads are those of at most 4,000 training images, spread evenly; every class counts the same. The
-    first four describe one set of class means and have no interval.
+    Means and spreads are those of at most 4,000 training images, spread evenly; every class counts the same. With a
+    single image in a class, its spread is unknown and its mean is that image: NC1 and NC4 are not available. The first
+    four describe one set of class means and have no interval.
+
+    Not measured: the course of the figures over training, which the published protocol follows; the classifier that
+    the features were trained with, in whose place stands the linear probe.
 
     Raises:
         NotAvailable: fewer than two classes among the training images; the features are constant.
@@ -50,6 +55,7 @@ def evaluate_neural_collapse(evidence: Evidence) -> Findings:
         raise NotAvailable("fewer than two classes among the training images")
     classes = probe.classes[present]
     means = np.stack([features[labels == label].mean(axis=0, dtype=np.float64) for label in classes])
+    repeated = min(np.count_nonzero(labels == label) for label in classes) > 1
     figures = {
         "nc1_variability": within_over_between(features, labels, classes, means),
         "nc2_length_spread": length_spread(means),
@@ -62,7 +68,15 @@ def evaluate_neural_collapse(evidence: Evidence) -> Findings:
         else unavailable(metric, "the class means coincide", higher_is_better=False, n=len(chosen))
         for metric, value in figures.items()
     ]
-    return Findings((*scores, _disagreement(evidence.test, probe, means, classes, evidence.seed)))
+    scores.append(_disagreement(evidence.test, probe, means, classes, evidence.seed))
+    return Findings(tuple(_known(score, repeated) for score in scores))
+
+
+def _known(score: Score, repeated: bool) -> Score:
+    """The score, or why there is none where some class has a single image."""
+    if repeated or score.metric not in _OF_SEVERAL_IMAGES:
+        return score
+    return unavailable(score.metric, "a class has a single image", higher_is_better=False, n=score.n)
 
 
 def within_over_between(features: FloatArray, labels: IntArray, classes: IntArray, means: DoubleArray) -> float:

@@ -16,34 +16,36 @@ from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Findings, FloatArray, IntArray, NotAvailable, Score
 from eqae.evaluation.feature_space import REFERENCE_IMAGES, FeatureSpace, feature_space
 from eqae.evaluation.intervals import within
+from eqae.evaluation.preprocessing import ROUNDING
 from eqae.evaluation.retrieval.ranking import share_below
 from eqae.evaluation.sampling import spread_evenly
+from eqae.evaluation.scores import unavailable
 
 DIMENSIONS = 64
 LEADING_SHARE = 0.95
 VARIANTS = ("", "leading components", "trailing components")
 _BLOCK = 1_000
-_TINY = 1e-30  # of the square of standardised features: nothing at all
 
 DoubleArray = NDArray[np.float64]
 
 
 class _Gaussian(NamedTuple):
-    """One class: mean ``(d,)``, principal axes as columns ``(d, k)``, variances along them ``(k,)``, largest first."""
+    """One class: mean ``(d,)``, principal axes as columns ``(d, d)``, variances along them ``(d,)``, largest first."""
 
     mean: DoubleArray
     axes: DoubleArray
     variances: DoubleArray
 
     def squared_distances(self, points: FloatArray) -> DoubleArray:
-        """Squared distances from the mean along every axis, in standard deviations, ``(N, k)``."""
+        """Squared distances from the mean along every axis, in standard deviations, ``(N, d)``."""
         return np.asarray(np.square((points - self.mean) @ self.axes) / self.variances, np.float64)
 
     @property
     def leading(self) -> int:
-        """How many axes explain 95 % of the variance."""
+        """How many axes explain 95 % of the variance; never all of several, so that there is something to trail."""
         shares = np.cumsum(self.variances) / self.variances.sum()
-        return int(np.count_nonzero(shares < LEADING_SHARE)) + 1
+        enough = int(np.count_nonzero(shares < LEADING_SHARE)) + 1
+        return min(enough, max(len(shares) - 1, 1))
 
 
 def _seconds(scale: Scale) -> float:
@@ -58,8 +60,12 @@ def evaluate_novelty(evidence: Evidence) -> Findings:
     images. A Gaussian with Ledoit-Wolf covariance (2004) is fitted on the training images of one class; the
     Mahalanobis distance of the test images should be larger for all other classes (Rippel et al. 2021). 0.5 is
     chance. The conditions ``"leading components"`` and ``"trailing components"`` measure the distance along the
-    principal axes of the class that explain 95 % of its variance, or along all others. Intervals resample the images
-    that should be accepted.
+    principal axes of the class that explain 95 % of its variance, or along all others; the weakest of several axes is
+    always among the others, and where there is a single axis there are none. No variance counts as less than a millionth of the mean over all axes of that of all images, so
+    that images which coincide make a very narrow Gaussian. Intervals resample the images that should be accepted.
+
+    Not measured: novelty against several known classes at once, as in the published protocol; defects within an
+    image; images of another dataset.
 
     Drawing ``"novelty"``: ``classes`` and their ``auroc``, lowest first.
 
@@ -73,14 +79,12 @@ def evaluate_novelty(evidence: Evidence) -> Findings:
         raise NotAvailable("no class with three training images and test images of another beside it")
     space = feature_space(evidence)
     train, test = _compressed(evidence, space)
+    least = ROUNDING * float(train.var(axis=0, dtype=np.float64).mean())
     known = test_labels != UNLABELED
     samples = {variant: np.full(len(test_labels), np.nan) for variant in VARIANTS}
     for label in classes:
-        gaussian = _fit(train[evidence.train.labels == label])
-        if gaussian is None:
-            continue
-        for variant, distances in zip(VARIANTS, _distances(gaussian, test), strict=True):
-            own = test_labels == label
+        own = test_labels == label
+        for variant, distances in _distances(_fit(train[evidence.train.labels == label], least), test):
             samples[variant][own] = share_below(-distances[own], -distances[known & ~own])
     scores = (_score(samples[variant], test_labels, variant, evidence.seed) for variant in VARIANTS)
     return Findings(tuple(scores), _drawing(samples[""], test_labels, evidence.class_names))
@@ -107,26 +111,26 @@ def _compressed(evidence: Evidence, space: FeatureSpace) -> tuple[FloatArray, Fl
     return project(train), project(evidence.test.upright)
 
 
-def _fit(points: FloatArray) -> _Gaussian | None:
-    """None where the images of the class coincide."""
+def _fit(points: FloatArray, least: float) -> _Gaussian:
+    """Of the images of one class ``(n, d)``; no variance is below ``least``."""
     doubles = points.astype(np.float64)
-    covariance = np.atleast_2d(ledoit_wolf(doubles)[0])
-    values, vectors = np.linalg.eigh(covariance)
-    kept = values > 1e-10 * max(float(values[-1]), _TINY)
-    if not kept.any():
-        return None
-    return _Gaussian(doubles.mean(axis=0), vectors[:, kept][:, ::-1], values[kept][::-1])
+    values, vectors = np.linalg.eigh(np.atleast_2d(ledoit_wolf(doubles)[0]))
+    return _Gaussian(doubles.mean(axis=0), vectors[:, ::-1], np.maximum(values[::-1], least))
 
 
-def _distances(gaussian: _Gaussian, points: FloatArray) -> Iterator[DoubleArray]:
-    """Squared Mahalanobis distances ``(N,)`` of each variant."""
+def _distances(gaussian: _Gaussian, points: FloatArray) -> Iterator[tuple[str, DoubleArray]]:
+    """Squared Mahalanobis distances ``(N,)`` of each variant that has any axes."""
     parts = gaussian.squared_distances(points)
-    for chosen in (parts, parts[:, : gaussian.leading], parts[:, gaussian.leading :]):
-        yield chosen.sum(axis=1)
+    chosen = (parts, parts[:, : gaussian.leading], parts[:, gaussian.leading :])
+    for variant, axes in zip(VARIANTS, chosen, strict=True):
+        if axes.shape[1]:
+            yield variant, axes.sum(axis=1)
 
 
 def _score(samples: DoubleArray, labels: IntArray, variant: str, seed: int) -> Score:
     judged = np.isfinite(samples)
+    if not judged.any():
+        return unavailable("novelty_auroc", "no component is left", condition=variant)
     values, kinds = samples[judged], labels[judged]
     statistic = _mean_over_classes(values, kinds)
     value = statistic(np.arange(len(values)))
@@ -141,7 +145,7 @@ def _mean_over_classes(values: DoubleArray, labels: IntArray) -> Callable[[IntAr
     def statistic(draw: IntArray) -> float:
         sizes = np.bincount(kinds[draw])
         sums = np.bincount(kinds[draw], weights=values[draw])
-        return float((sums[sizes > 0] / sizes[sizes > 0]).mean()) if len(draw) else float("nan")
+        return float((sums[sizes > 0] / sizes[sizes > 0]).mean())
 
     return statistic
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from eqae.evaluation.bootstrap import bootstrap_statistic
 from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Features, Findings, IntArray, NotAvailable, Score
-from eqae.evaluation.feature_space import multiplicity
+from eqae.evaluation.feature_space import multiplicity, vary_by_rounding_alone
 from eqae.evaluation.intervals import within
-from eqae.evaluation.preprocessing import ROUNDING
+from eqae.evaluation.representation.stable_features import stable_feature_scores
 from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import unavailable
 
@@ -64,15 +64,25 @@ def evaluate_stability(evidence: Evidence) -> Findings:
     do not vary at all; they have no correlation and are left out of the others). Exact invariance gives 1. Intervals
     resample images, on at most 48 features spread evenly.
 
+    ``stable_feature_accuracy``: of a linear probe on the features that are stable under the condition of most
+    transforms (condition ``"stable features"``), beside one on all (``"all features"``); see
+    :func:`~eqae.evaluation.representation.stable_features.stable_feature_scores`. Which features are stable is read
+    from test images, without their labels.
+
     Raises:
         NotAvailable: no images were turned.
     """
     if not evidence.turned:
         raise NotAvailable("no images were turned")
     scores: list[Score] = []
+    stable: dict[str, IntArray] = {}
     for condition, features in evidence.turned.items():
-        scores += _scores(features, condition, evidence.seed)
-    return Findings(tuple(scores))
+        varying = np.flatnonzero(~_constant(features))
+        found = _measure(features, varying)
+        scores += _scores(features, varying, found, condition, evidence.seed)
+        stable[condition] = varying[found.agreement > STABLE] if found else varying[:0]
+    broadest = max(evidence.turned, key=lambda name: evidence.turned[name].values.shape[1])
+    return Findings((*scores, *stable_feature_scores(evidence, stable[broadest])))
 
 
 def intraclass_correlation(values: DoubleArray) -> Correlations:
@@ -80,21 +90,29 @@ def intraclass_correlation(values: DoubleArray) -> Correlations:
     return _correlations(_take_apart(values), np.ones(len(values)))
 
 
-def _scores(features: Features, condition: str, seed: int) -> Iterator[Score]:
-    images, poses, width = features.values.shape
-    varying = np.flatnonzero(~_constant(features))
+def _measure(features: Features, varying: IntArray) -> Correlations | None:
+    """Of those features that vary; None where there is nothing to correlate."""
+    images, poses, _ = features.values.shape
+    if images < 2 or poses < 2 or not len(varying):
+        return None
+    blocks = [varying[start : start + _BLOCK] for start in range(0, len(varying), _BLOCK)]
+    found = [intraclass_correlation(_doubles(features, block)) for block in blocks]
+    return Correlations(*(np.concatenate(kind) for kind in zip(*found, strict=True)))
+
+
+def _scores(
+    features: Features, varying: IntArray, found: Correlations | None, condition: str, seed: int
+) -> Iterator[Score]:
+    images, _, width = features.values.shape
     constant = 1 - len(varying) / width
     yield Score("constant_feature_ratio", constant, None, None, False, images, condition)
-    if images < 2 or poses < 2 or not len(varying):
+    if found is None:
         why = "a single image was turned" if images < 2 else "the features are constant"
         yield from (unavailable(metric, why, n=images, condition=condition) for metric in _FIGURES)
         return
-    blocks = [varying[start : start + _BLOCK] for start in range(0, len(varying), _BLOCK)]
-    found = [intraclass_correlation(_doubles(features, block)) for block in blocks]
-    every = Correlations(*(np.concatenate(kind) for kind in zip(*found, strict=True)))
     parts = _take_apart(_doubles(features, varying[spread_evenly(len(varying), _RESAMPLED)]))
     for metric, figure in _FIGURES.items():
-        value = figure(every)
+        value = figure(found)
         interval = bootstrap_statistic(_resampled(parts, figure), value, images, seed)
         least = 0 if metric.endswith("share") else -1
         yield Score(metric, value, *within(interval, least, 1), True, images, condition)
@@ -116,7 +134,7 @@ def _constant(features: Features) -> NDArray[np.bool_]:
     poses = range(features.values.shape[1])
     low = np.min([features.values[:, o].min(axis=0) for o in poses], axis=0).astype(np.float64)
     high = np.max([features.values[:, o].max(axis=0) for o in poses], axis=0).astype(np.float64)
-    return np.asarray(high - low <= 4 * ROUNDING * np.maximum(np.abs(low), np.abs(high)))
+    return vary_by_rounding_alone((high - low) / 4, np.maximum(np.abs(low), np.abs(high)))
 
 
 def _doubles(features: Features, columns: IntArray) -> DoubleArray:

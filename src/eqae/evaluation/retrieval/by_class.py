@@ -22,7 +22,8 @@ def class_scores(test: Features, space: FeatureSpace, seed: int) -> list[Score]:
 
     At most 1,000 queries, spread evenly, each against all other images; relevant are those of its class. Recall at k
     is the share of queries with a relevant image among the first k, as in metric learning. Queries whose class has no
-    other image are left out.
+    other image are left out. Intervals resample the queries against a fixed gallery: they hold for these images to be
+    found, not for other ones.
     """
     known = np.flatnonzero(test.labels != UNLABELED)
     if not len(known):

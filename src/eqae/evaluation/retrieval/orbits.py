@@ -59,7 +59,8 @@ class OrbitDistances:
 def orbit_distances(features: Features, space: FeatureSpace) -> OrbitDistances:
     """Distances of at most 512 orbits, spread evenly.
 
-    A copy and its own original are subtracted before they are squared: near zero, ``2 - 2 cos`` is all rounding.
+    A copy and its own original are subtracted before they are squared: near zero, ``2 - 2 cos`` is all rounding. What
+    rounding cannot tell from zero is zero in either case, so that two images at one place tie.
     """
     rows = spread_evenly(len(features.labels), ORBITS)
     originals = unit_rows(space(features.values[rows, 0]))
@@ -68,7 +69,13 @@ def orbit_distances(features: Features, space: FeatureSpace) -> OrbitDistances:
         copies = unit_rows(space(features.values[rows, pose]))
         np.maximum(2 - 2 * (copies @ originals.T), 0, out=distances)
         np.fill_diagonal(distances, np.square(copies - originals).sum(axis=1))
-    return OrbitDistances(rows, originals, squared)
+    return OrbitDistances(rows, originals, merge_same_places(squared))
+
+
+def merge_same_places(squared: FloatArray) -> FloatArray:
+    """Squared distances on the unit sphere, with those that float32 cannot tell from zero set to zero; in place."""
+    squared[squared <= _SAME_PLACE] = 0
+    return squared
 
 
 def orbit_scores(distances: OrbitDistances, condition: str, seed: int) -> Iterator[Score]:

@@ -17,6 +17,7 @@ from eqae.evaluation.bootstrap import bootstrap_mean, bootstrap_statistic
 from eqae.evaluation.declaration import evaluator
 from eqae.evaluation.evidence import Evidence, FeatureMaps, Findings, IntArray, NotAvailable, Score
 from eqae.evaluation.linear_probe import linear_probe
+from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import mean_score, unavailable
 from eqae.evaluation.semantic.assignment import Match, Method, match_exactly
 from eqae.evaluation.semantic.cka import kernel_alignment
@@ -30,6 +31,7 @@ from eqae.evaluation.semantic.similarity import DoubleArray, Similarities, simil
 from eqae.evaluation.semantic.swaps import match_by_swaps
 from eqae.evaluation.semantic.tokens import TokenKind, TokenSets, token_sets
 from eqae.evaluation.semantic.windows import match_in_windows
+from eqae.evaluation.shift.pairs import pair_score
 
 _MOST_TOKENS: dict[Method, int] = {"exact": 64, "swaps": 256, "windowed": 256}
 _DRAWN = 100  # images in a drawing
@@ -45,6 +47,7 @@ def evaluate_semantic(
     tokens: TokenKind = "invariant",
     method: Method = "exact",
     window: Annotated[int, Ge(2)] = 28,
+    background: Annotated[float, Ge(0)] = 0.0,
 ) -> Findings:
     """Spatial and semantic similarity matrices of feature maps (Wald et al., NeurIPS 2024), layer by layer.
 
@@ -53,9 +56,9 @@ def evaluate_semantic(
     condition. By layer, of cosines unless told otherwise:
 
     * ``semantic_retrieval_recall_at_1``, ``..._at_5``, ``..._map`` and ``spatial_...``: nearest images of the same
-      class, and mean average precision. For the deepest layer also ``semantic_inner_recall_at_1`` and
-      ``semantic_rbf_recall_at_1`` with the other two kernels, and ``semantic_position_recall_at_1``, always exact,
-      of tokens that still know their orientation.
+      class, and mean average precision. For the deepest layer also ``semantic_inner_recall_at_1``,
+      ``semantic_rbf_recall_at_1`` and ``spatial_...`` with the other two kernels, from the same assignments, and
+      ``semantic_position_recall_at_1``, always exact, of tokens that still know their orientation.
     * ``semantic_divergence_correlation`` (Pearson), ``semantic_divergence_rank_correlation`` (Spearman) and
       ``spatial_...``: between the similarity and the Jensen-Shannon divergence of the predicted class probabilities,
       those of the model's own classifier or of the linear probe, over all pairs. Negative is good.
@@ -66,8 +69,9 @@ def evaluate_semantic(
       random order, a picture nobody would recognise: semantic similarity is 1 all the same.
     * ``semantic_optimality``, for approximate methods: what they attain as a share of the optimum.
 
-    Maps with more than 64 tokens (256 for approximate methods) are averaged to fewer, symmetrically. Intervals
-    resample images, not pairs.
+    Maps with more than 64 tokens (256 for approximate methods) are averaged to fewer, symmetrically. Intervals of
+    figures over pairs (correlations, alignment, gap) resample images, not pairs; those of recall and mean average
+    precision resample queries against a fixed gallery, and are somewhat narrow for it.
 
     Drawing ``"semantic_matrices"``: both cosine matrices of at most 100 images of the deepest layer, sorted by class.
 
@@ -79,6 +83,7 @@ def evaluate_semantic(
         method: ``"exact"`` solves every assignment; ``"swaps"`` sorts and exchanges, several times faster on maps of
             14x14; ``"windowed"`` solves within windows of tokens sorted by norm.
         window: tokens in a window.
+        background: tokens shorter than this share of the layer's median token are zeroed in every image; 0 is off.
 
     Raises:
         NotAvailable: no feature maps, or fewer than two images.
@@ -88,8 +93,8 @@ def evaluate_semantic(
     count = len(next(iter(evidence.maps.values())).values)
     if count < 2:
         raise NotAvailable("fewer than two images with feature maps")
-    chosen = np.arange(min(images, count)) * count // min(images, count)
-    settings = _Settings(tokens, method, window)
+    chosen = spread_evenly(count, images)
+    settings = _Settings(tokens, method, window, background)
     deepest = list(evidence.maps)[-1]
     scores: list[Score] = []
     drawings: dict[str, Any] = {}
@@ -120,6 +125,7 @@ class _Settings:
     tokens: TokenKind
     method: Method
     window: int
+    background: float
 
     @property
     def match(self) -> Match:
@@ -158,8 +164,7 @@ class _Layer:
             yield from self._retrieval(f"{kind}_retrieval", similarity)
             yield from self._correlations(f"{kind}_divergence", similarity, divergences)
         yield self._alignment()
-        others = len(self.images) - 1
-        yield self._mean("semantic_spatial_gap", (self.cosines.semantic - self.cosines.spatial).sum(1) / others)
+        yield self._gap()
         smallest = smallest_eigenvalue(self.cosines.semantic)
         yield Score("semantic_min_eigenvalue", smallest, None, None, True, len(self.images), self.name)
         control = scrambled_cosines(self.tokens, self.settings.match, self.seed)
@@ -170,16 +175,16 @@ class _Layer:
 
     def contrasts(self) -> Iterator[Score]:
         """Recall with the other kernels, and with tokens that are not invariant."""
-        yield self._recall("semantic_inner_recall_at_1", self._ranked(self.inner.semantic))
-        yield self._recall("semantic_rbf_recall_at_1", self._ranked(rbf_kernel(self.inner.semantic)))
+        for kind, inner in (("semantic", self.inner.semantic), ("spatial", self.inner.spatial)):
+            yield self._recall(f"{kind}_inner_recall_at_1", self._ranked(inner))
+            yield self._recall(f"{kind}_rbf_recall_at_1", self._ranked(rbf_kernel(inner)))
         if self.settings.tokens != "position":
             known = TokenSets(self._token_sets("position", "exact").values[self._known])
             yield self._recall("semantic_position_recall_at_1", most_similar(known, 1).ranked)
 
     def drawing(self, class_names: tuple[str, ...]) -> dict[str, Any]:
         """Both matrices of some images, sorted by class."""
-        count = len(self.images)
-        some = np.arange(min(_DRAWN, count)) * count // min(_DRAWN, count)
+        some = spread_evenly(len(self.images), _DRAWN)
         order = some[np.argsort(self.labels[some], kind="stable")]
         return {
             "layer": self.name,
@@ -190,7 +195,7 @@ class _Layer:
         }
 
     def _token_sets(self, kind: TokenKind, method: Method) -> TokenSets:
-        return token_sets(self.maps, self.images, kind, _MOST_TOKENS[method])
+        return token_sets(self.maps, self.images, kind, _MOST_TOKENS[method], self.settings.background)
 
     @cached_property
     def _known(self) -> NDArray[np.bool_]:
@@ -240,6 +245,10 @@ class _Layer:
             return unavailable("semantic_spatial_cka", "similarities do not vary", condition=self.name)
         low, high = bootstrap_statistic(drawn, value, len(self.images), self.seed)
         return Score("semantic_spatial_cka", value, low, high, True, len(self.images), self.name)
+
+    def _gap(self) -> Score:
+        gained = self.cosines.semantic - self.cosines.spatial
+        return pair_score("semantic_spatial_gap", gained, self.seed, higher_is_better=True, condition=self.name)
 
     def _optimality(self) -> Score:
         ratios = optimality_ratios(self.tokens, self.settings.match, _SAMPLED, self.seed)

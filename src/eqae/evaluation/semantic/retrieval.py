@@ -22,7 +22,8 @@ def neighbours(similarity: DoubleArray, seed: int) -> IntArray:
 def recall_at(ranked: IntArray, labels: IntArray, k: int) -> DoubleArray:
     """1 for each image with one of its class among its ``k`` first neighbours, else 0, ``(N,)``.
 
-    NaN for an image that is alone in its class.
+    NaN for an image that is alone in its class. With one label an image, recall at 1 is also the F1 at 1 between the
+    label sets of an image and of its nearest neighbour.
 
     Args:
         ranked: neighbours of each image, most similar first, ``(N, k or more)``.
@@ -46,23 +47,6 @@ def average_precision(ranked: IntArray, labels: IntArray) -> DoubleArray:
     total = same.sum(1)
     mean = (precision * same).sum(1) / np.maximum(total, 1)
     return np.where(total > 0, mean, np.nan)
-
-
-def f1_at(ranked: IntArray, contents: NDArray[np.bool_], k: int) -> DoubleArray:
-    """Mean F1 ``2 |A ∩ B| / (|A| + |B|)`` of what an image shows and what its ``k`` first neighbours show, ``(N,)``.
-
-    With one label an image, ``k = 1`` gives recall at 1. NaN for an image that shows nothing.
-
-    Args:
-        ranked: neighbours of each image, most similar first, ``(N, k or more)``.
-        contents: which labels each image has, ``(N, L)``.
-        k: how many neighbours count.
-    """
-    sizes = contents.sum(1)
-    near = ranked[:, :k]
-    common = (contents[near] & contents[:, None]).sum(2)
-    f1 = 2 * common / np.maximum(sizes[near] + sizes[:, None], 1)
-    return np.where(sizes > 0, f1.mean(1), np.nan)
 
 
 def _alone(labels: IntArray) -> NDArray[np.bool_]:

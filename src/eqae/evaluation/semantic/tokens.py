@@ -53,7 +53,7 @@ class TokenSets:
         return len(self.values)
 
 
-def token_sets(maps: FeatureMaps, images: IntArray, kind: TokenKind, most: int) -> TokenSets:
+def token_sets(maps: FeatureMaps, images: IntArray, kind: TokenKind, most: int, background: float = 0.0) -> TokenSets:
     """The tokens of some images of one layer.
 
     A position's invariants are the mean and the maximum of each field over its group elements (the number itself
@@ -65,10 +65,22 @@ def token_sets(maps: FeatureMaps, images: IntArray, kind: TokenKind, most: int) 
         images: rows of ``maps`` to take, ``(n,)``.
         kind: what a token is.
         most: tokens an image, at most.
+        background: see :func:`without_background`.
     """
     block = max(1, _BLOCK // maps.values[0].size)
     pieces = [images[start : start + block] for start in range(0, len(images), block)]
-    return TokenSets(np.concatenate([_tokens(maps, piece, kind, most) for piece in pieces]))
+    made = TokenSets(np.concatenate([_tokens(maps, piece, kind, most) for piece in pieces]))
+    return without_background(made, background)
+
+
+def without_background(tokens: TokenSets, share: float) -> TokenSets:
+    """The same with tokens zeroed that are shorter than ``share`` of the median length of all tokens of all images.
+
+    Empty canvas gives alike tokens everywhere, and where it fills most of the frame it makes any two images similar.
+    One rule serves all models, for it does not depend on the scale of their features; 0 keeps everything.
+    """
+    lengths = np.sqrt(2 * tokens.half_squares)
+    return TokenSets(tokens.values * (lengths >= share * np.median(lengths))[:, :, None]) if share else tokens
 
 
 def _tokens(maps: FeatureMaps, images: IntArray, kind: TokenKind, most: int) -> FloatArray:

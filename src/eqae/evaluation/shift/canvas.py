@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -55,6 +56,20 @@ class Stage:
 
     def __len__(self) -> int:
         return self.rows * self.columns
+
+    def interior(self, margin: float) -> NDArray[np.bool_]:
+        """Where the sprite keeps at least ``margin`` of the frame's sides between itself and every edge.
+
+        ``(rows, columns)``; the margin is in shares of the height above and below, of the width on either side.
+        """
+        down = self._clear(self.rows, self._height, margin * self._height)
+        across = self._clear(self.columns, self._width, margin * self._width)
+        return down[:, None] & across
+
+    def _clear(self, positions: int, length: int, margin: float) -> NDArray[np.bool_]:
+        start = np.arange(positions) * self._stride
+        clear: NDArray[np.bool_] = (start >= margin) & (start + self.sprites.side <= length - margin)
+        return clear
 
     def canvases(self, sprite: int, positions: Tensor) -> Tensor:
         """Images ``(B, C, H, W)`` of one sprite at the numbered ``positions (B,)``."""

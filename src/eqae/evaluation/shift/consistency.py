@@ -37,5 +37,11 @@ def local_consistency(predictions: IntArray, radius: int) -> NDArray[np.float64]
     return same / pairs
 
 
+def placewise_agreement(predictions: IntArray) -> NDArray[np.float64]:
+    """Share of positions at which two sprites get the same label, ``(K, K)``."""
+    flat = predictions.reshape(len(predictions), -1)
+    return np.stack([(labels == flat).mean(axis=1) for labels in flat])
+
+
 def _counts(labels: IntArray) -> IntArray:
     return np.unique(labels, return_counts=True)[1].astype(np.int64)

@@ -12,6 +12,7 @@ from eqae.data.base import Images
 from eqae.evaluation.declaration import evaluator
 from eqae.evaluation.evidence import Encoder, Evidence, Findings, NotAvailable, Score
 from eqae.evaluation.linear_probe import linear_probe
+from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import unavailable
 from eqae.evaluation.shift.canvas import ANCHORS, Background, Stage, make_background
 from eqae.evaluation.shift.maps import Predict, ShiftMaps, shift_maps
@@ -20,6 +21,7 @@ from eqae.evaluation.shift.scores import (
     artefact_scores,
     consistency_scores,
     cosine_scores,
+    interior_score,
     local_radii,
     position_scores,
 )
@@ -27,6 +29,7 @@ from eqae.evaluation.shift.sprites import Sprites, cut_sprites
 
 _PROBED = 8  # sprites whose position is read from features
 _LARGEST_EXAMPLE = 112  # pixels
+_MARGIN = 1 / 8  # of the frame, around its interior
 
 
 @evaluator(needs={"encoder", "pixels", "orbits"}, cost=lambda scale: 5 + scale.width / 500)
@@ -40,11 +43,13 @@ def evaluate_shift(
 ) -> Findings:
     """How features change when an object moves over the frame, and when it turns.
 
-    Objects are cut out of test images, resized once to half the frame and put at every position of a grid, by whole
-    pixels. All figures are means over objects, and their intervals resample objects.
+    Objects are cut out of test images, as what differs from the colour of the border, resized once to half the frame
+    and put at every position of a grid, by whole pixels. Intervals resample objects, never positions or pairs.
 
     * ``shift_global_cosine`` by anchor (TL, TR, C, BL, BR): mean over positions of the cosine between the features
       there and at the anchor (Lee et al. 2020); ``shift_worst_cosine``: the lowest over positions and anchors.
+    * ``shift_interior_cosine``: to the centre, over positions that keep an eighth of the frame clear on every side,
+      which tells effects of the frame's edge and padding apart; shifts are shorter there, too.
     * ``shift_local_cosine``: between positions at most 1, 3 or 5 pixels apart along either axis.
     * ``shift_cosine_floor``: between different objects at equal positions; a constant extractor has 1.
     * ``shift_invariance_ratio``: mean cosine distance of an object to itself at other positions over that of
@@ -55,7 +60,9 @@ def evaluate_shift(
       of the frame apart, and what ridge regression explains of row and column; for 8 objects, at no more than
       24 x 24 positions, from 32 principal components.
     * ``shift_prediction_consistency``: probability that two placements get the same label from the linear probe
-      (after Zhang 2019, whose crops cut images), over the whole frame and up to 7 pixels apart.
+      (after Zhang 2019, whose crops cut images), over the whole frame and up to 7 pixels apart. Its control,
+      ``shift_prediction_floor``: how often different objects at equal positions get the same label; 1 for a probe
+      that answers one class everywhere. Objects of one class agree rightly.
     * ``orbit_cosine`` by condition: between features of an image and of its turned copies, and
       ``orbit_cosine_floor``: between different images.
 
@@ -63,6 +70,7 @@ def evaluate_shift(
 
     Drawings: ``"shift_maps"``: ``maps`` by anchor, means over objects ``(rows, columns)``; ``anchors``, their row and
     column; ``floor``; ``undefined``, the number of placements without features; ``placements`` and ``objects``;
+    ``coverage``, the mean share of its bounding box that an object covers: near 1, the background was not told apart;
     ``examples`` ``(5, C, H, W)`` in 0..255, the first object at each anchor. ``"orbit_polar"``: ``angles`` and mean
     ``cosine``, ``mirrored_angles`` and ``mirrored_cosine``, and ``floor``.
 
@@ -70,7 +78,7 @@ def evaluate_shift(
         evidence: of one model.
         sprites: objects; all test images that are not blank, where there are fewer.
         stride: pixels between positions.
-        background: behind the objects; they were cut from a black one.
+        background: behind the objects, whatever they were cut from.
         batch_size: images encoded at once; changes no figure.
 
     Raises:
@@ -93,11 +101,11 @@ def _shift_findings(evidence: Evidence, sprites: int, stride: int, background: B
     stage = make_stage(encode, evidence.pixels.test, sprites, stride, background, seed)
     radii = local_radii(stride, min(stage.rows, stage.columns))
     predict, missing = _classifier(evidence)
-    count = len(stage.sprites)
-    probed = [k * count // min(_PROBED, count) for k in range(min(_PROBED, count))]
+    probed = spread_evenly(len(stage.sprites), _PROBED).tolist()
     maps = shift_maps(encode, stage, batch_size=batch_size, radii=tuple(radii.values()), predict=predict, probed=probed)
     scores = (
         *cosine_scores(maps, radii, seed),
+        interior_score(maps, stage.interior(_MARGIN), seed),
         *artefact_scores(maps, stride, seed),
         *position_scores(maps, seed),
         *consistency_scores(maps, stride, seed),
@@ -125,7 +133,10 @@ def _classifier(evidence: Evidence) -> tuple[Predict | None, tuple[Score, ...]]:
     try:
         return linear_probe(evidence).predict, ()
     except NotAvailable as reason:
-        return None, (unavailable("shift_prediction_consistency", str(reason)),)
+        return None, (
+            unavailable("shift_prediction_consistency", str(reason)),
+            unavailable("shift_prediction_floor", str(reason), higher_is_better=False),
+        )
 
 
 def _drawing(maps: ShiftMaps, stage: Stage, scores: tuple[Score, ...]) -> dict[str, Any]:
@@ -138,6 +149,7 @@ def _drawing(maps: ShiftMaps, stage: Stage, scores: tuple[Score, ...]) -> dict[s
         "undefined": maps.undefined,
         "placements": len(stage) * len(stage.sprites),
         "objects": len(stage.sprites),
+        "coverage": stage.sprites.coverage(),
         "examples": _examples(stage),
     }
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eqae.evaluation.bootstrap import bootstrap_statistic
-from eqae.evaluation.evidence import Evidence, Features, Findings, IntArray, Score
+from eqae.evaluation.evidence import Evidence, Features, Findings, Score
+from eqae.evaluation.feature_space import unit_rows
 from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import mean_score, unavailable
+from eqae.evaluation.shift.pairs import pair_score
 
 DoubleArray = NDArray[np.float64]
 
@@ -38,7 +39,8 @@ def orbit_cosines(features: Features) -> DoubleArray:
     """Cosine of ``f(x)`` and ``f(gx)``, ``(N, O)``; 0 where either is zero, and 1 for the identity all the same."""
     blocks = []
     for start in range(0, len(features.values), _BLOCK):
-        unit = _unit(features.values[start : start + _BLOCK])
+        block = features.values[start : start + _BLOCK]
+        unit = unit_rows(block.reshape(-1, block.shape[2])).reshape(block.shape)
         blocks.append(np.einsum("nd,nod->no", unit[:, 0], unit, dtype=np.float64))
     cosines = np.clip(np.concatenate(blocks), -1, 1)
     cosines[:, 0] = 1
@@ -54,26 +56,8 @@ def between_images(features: Features, seed: int) -> Score:
     count = min(len(upright), _CONTROL)
     if count < 2:
         return unavailable("orbit_cosine_floor", "a single image", higher_is_better=False, n=count)
-    unit = _unit(upright[spread_evenly(len(upright), count)])
-    return gram_floor("orbit_cosine_floor", unit @ unit.T, seed)
-
-
-def gram_floor(metric: str, cosines: NDArray[np.floating[Any]], seed: int) -> Score:
-    """Mean of ``cosines (N, N)`` off the diagonal; the interval resamples objects, and pairs each with others only."""
-    count = len(cosines)
-    diagonal = np.diagonal(cosines).astype(np.float64)
-
-    def mean(drawn: IntArray) -> float:
-        weights = np.bincount(drawn, minlength=count).astype(cosines.dtype)
-        doubles = np.square(weights, dtype=np.float64)
-        pairs = len(drawn) ** 2 - doubles.sum()
-        if not pairs:
-            return float("nan")
-        return float((float(weights @ cosines @ weights) - doubles @ diagonal) / pairs)
-
-    value = min(1.0, mean(np.arange(count)))
-    low, high = bootstrap_statistic(mean, value, count, seed)
-    return Score(metric, value, low, high, False, count)
+    unit = unit_rows(upright[spread_evenly(len(upright), count)])
+    return pair_score("orbit_cosine_floor", unit @ unit.T, seed, most=1.0)
 
 
 def _polar(evidence: Evidence, cosines: dict[str, DoubleArray], floor: float) -> dict[str, Any]:
@@ -96,9 +80,3 @@ def _polar(evidence: Evidence, cosines: dict[str, DoubleArray], floor: float) ->
 def _by_angle(features: Features, cosines: DoubleArray, chosen: NDArray[np.bool_]) -> Iterator[tuple[float, float]]:
     for o in sorted(np.flatnonzero(chosen), key=lambda o: features.angles[o] % 360):
         yield float(features.angles[o] % 360), float(cosines[:, o].mean())
-
-
-def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Last axis scaled to length 1; zeros stay."""
-    length = np.linalg.norm(values.astype(np.float64), axis=-1, keepdims=True)
-    return np.asarray(values / np.where(length > 0, length, 1.0), np.float32)

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from eqae.evaluation.evidence import Score
+from eqae.evaluation.bootstrap import bootstrap_statistic
+from eqae.evaluation.evidence import IntArray, Score
 from eqae.evaluation.preprocessing import ROUNDING
 from eqae.evaluation.scores import mean_score, unavailable
-from eqae.evaluation.shift.artefact import stride_artefact
+from eqae.evaluation.shift.artefact import LEAST_PERIODS, stride_artefact
 from eqae.evaluation.shift.canvas import ANCHORS
-from eqae.evaluation.shift.consistency import local_consistency, prediction_consistency
+from eqae.evaluation.shift.consistency import local_consistency, placewise_agreement, prediction_consistency
 from eqae.evaluation.shift.decodability import Folds, position_auc, position_r2, readable
 from eqae.evaluation.shift.maps import ShiftMaps
-from eqae.evaluation.shift.orbit import gram_floor
+from eqae.evaluation.shift.pairs import pair_mean, pair_score
 
 LOCAL = (1, 3, 5)
 """Pixels within which positions are neighbours."""
@@ -45,7 +46,7 @@ def cosine_scores(maps: ShiftMaps, radii: dict[int, int], seed: int) -> Iterator
     if len(maps.between) < 2:
         yield unavailable("shift_cosine_floor", "a single object", higher_is_better=False, n=1)
     else:
-        yield gram_floor("shift_cosine_floor", maps.between, seed)
+        yield pair_score("shift_cosine_floor", maps.between, seed, most=1.0)
     yield _invariance_ratio(maps, seed)
 
 
@@ -55,11 +56,20 @@ def global_cosines(maps: ShiftMaps) -> NDArray[np.float64]:
     return means
 
 
+def interior_score(maps: ShiftMaps, interior: NDArray[np.bool_], seed: int) -> Score:
+    """Mean cosine with the centre over the positions of ``interior (rows, columns)``, away from the frame."""
+    metric = "shift_interior_cosine"
+    if interior.sum() < 2:
+        return unavailable(metric, "too few positions away from the frame", n=len(maps.cosine))
+    samples = maps.cosine[:, ANCHORS.index("C"), interior].mean(axis=1, dtype=np.float64)
+    return mean_score(metric, samples, seed=seed, higher_is_better=True)
+
+
 def artefact_scores(maps: ShiftMaps, stride: int, seed: int) -> Iterator[Score]:
-    """:func:`stride_artefact` of each sprite's five maps, for periods no longer than half an axis of the grid."""
+    """:func:`stride_artefact` of each sprite's five maps, for periods that fit into every axis of the grid twice."""
     steps = min(maps.cosine.shape[2:])
     for period in PERIODS:
-        if period % stride or not 2 <= period // stride <= steps / 2:
+        if period % stride or period // stride < 2 or (steps - 1) // (period // stride) < LEAST_PERIODS:
             continue
         samples = [stride_artefact(sprite, period // stride) for sprite in maps.cosine]
         condition = f"stride {period}"
@@ -78,7 +88,7 @@ def position_scores(maps: ShiftMaps, seed: int) -> Iterator[Score]:
 
 
 def consistency_scores(maps: ShiftMaps, stride: int, seed: int) -> Iterator[Score]:
-    """Agreement of decisions over the whole frame, and over small shifts."""
+    """Agreement of decisions over the whole frame, over small shifts, and of different objects."""
     if maps.predictions is None:
         return
     metric = "shift_prediction_consistency"
@@ -87,17 +97,28 @@ def consistency_scores(maps: ShiftMaps, stride: int, seed: int) -> Iterator[Scor
     if stride <= NEAR:
         near = local_consistency(maps.predictions, NEAR // stride)
         yield mean_score(metric, near, seed=seed, higher_is_better=True, condition=f"up to {NEAR} px")
+    if len(maps.predictions) < 2:
+        yield unavailable("shift_prediction_floor", "a single object", higher_is_better=False, n=1)
+    else:
+        yield pair_score("shift_prediction_floor", placewise_agreement(maps.predictions), seed, most=1.0)
 
 
 def _invariance_ratio(maps: ShiftMaps, seed: int) -> Score:
-    """Mean cosine distance of one object to itself elsewhere, over that of different objects at one place."""
-    count = len(maps.between)
+    """Mean cosine distance of one object to itself elsewhere, over that of different objects at one place.
+
+    Both vary with the objects, so the interval resamples both.
+    """
+    metric, count = "shift_invariance_ratio", len(maps.between)
     if count < 2:
-        return unavailable("shift_invariance_ratio", "a single object", higher_is_better=False, n=count)
-    between = 1 - float(maps.between[~np.eye(count, dtype=bool)].mean())
-    if between <= ROUNDING or maps.undefined == maps.cosine[:, 0].size:
-        return unavailable(
-            "shift_invariance_ratio", "no feature tells the objects apart", higher_is_better=False, n=count
-        )
+        return unavailable(metric, "a single object", higher_is_better=False, n=count)
     within = np.maximum(1 - maps.within, 0)
-    return mean_score("shift_invariance_ratio", within / between, seed=seed, higher_is_better=False)
+
+    def ratio(drawn: IntArray) -> float:
+        between = 1 - pair_mean(maps.between, drawn)
+        return float(within[drawn].mean() / between) if between > ROUNDING else float("nan")
+
+    value = ratio(np.arange(count))
+    if not np.isfinite(value) or maps.undefined == maps.cosine[:, 0].size:
+        return unavailable(metric, "no feature tells the objects apart", higher_is_better=False, n=count)
+    low, high = bootstrap_statistic(ratio, value, count, seed)
+    return Score(metric, value, low, high, False, count)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from eqae.evaluation.report.aside import Aside
 from eqae.evaluation.report.figures.boundary_histogram import boundary_histogram
 from eqae.evaluation.report.figures.film_strip import film_strip
+from eqae.evaluation.report.figures.heatmap import colour_bar, heatmaps, shared_scale
 from eqae.evaluation.report.figures.hull_curves import hull_curves
 from eqae.evaluation.report.markup import Markup, figure, join, tag
 from eqae.evaluation.report.standings import Column, conditions
@@ -20,13 +22,21 @@ _HOW_TO_READ = (
     "A linear probe cuts the features into one convex region a class, and the distance to the nearest cut is known "
     "exactly: within it, no change of the features changes the answer. It is good if right answers lie far from the "
     "boundary and mistakes close to it; an AUC of 1 means that distance alone finds every mistake, 0.5 is chance. "
-    "Distances are shares of the median distance between images, so that models can be compared."
+    "Distances are shares of the median distance between images, so that models can be compared. Reachable distances "
+    "are medians over boundary points without negative features, where features have none: the more images are "
+    "unreachable, the safer. Adjacent is the share of pairs of classes that border on each other: with few classes in "
+    "many dimensions it is 100 % of any model and says nothing; below that, some mistakes take a detour by a third "
+    "class."
 )
 _HULLS = (
     "The hull of the training images is all that lies between them. Whether a test image is inside is decided by the "
     "number of dimensions first of all, so a share inside means nothing without its control, a Gaussian cloud of the "
     "same covariance, size and dimension. Read the ratio: below 1, test images are closer to the known ones than in a "
-    "structureless cloud. Label purity is good near 1: what an image is mixed from has its own class."
+    "structureless cloud. Pixels are the same ratio for the images themselves: a ratio below "
+    "theirs is structure that the model has added. Undecided should be 0; else the share inside is a lower bound. "
+    "Label purity is good near 1: what an image is mixed from has its own class. The hull of the own class should be "
+    "nearer than every other one, and nearer than its control, where each class is a Gaussian; right answers should "
+    "lie nearer to the hull of all images than wrong ones."
 )
 _HISTOGRAMS = (
     "Distance to the boundary, as a share of the median distance between images: right answers grey, mistakes "
@@ -35,6 +45,10 @@ _HISTOGRAMS = (
 _CURVES = (
     "Solid: features in their first principal components. Dashed: Gaussian control. Dotted: the same coordinates, "
     "each shuffled by itself. What lies between solid and dashed is structure."
+)
+_CLASSES = (
+    "How far the class of a column is from images of the class of a row, rightly classified: the mean exact distance "
+    "to its region, as a share of the median distance between images. Dark pairs are easily mistaken."
 )
 _FILM = (
     "From the left: a test image; its reconstruction; the nearest point at which a linear probe on the codes changes "
@@ -48,33 +62,29 @@ _MORPH = (
 )
 
 
-@dataclass(frozen=True)
-class _Fact(Column):
-    """A figure of which neither more nor less is better."""
-
-    @property
-    def is_ranked(self) -> bool:
-        return False
-
-
 _BOUNDARY = "Distance to boundary"
 _REGIONS = "Regions in the box"
+_ALL = "Distance to the hull"
+_OF_CLASS = "Hulls of classes"
 _REGION_COLUMNS = (
-    _Fact("boundary_distance", group=_BOUNDARY, title="all"),
-    _Fact("boundary_distance_correct", group=_BOUNDARY, title="right"),
-    _Fact("boundary_distance_wrong", group=_BOUNDARY, title="wrong"),
+    Aside("boundary_distance", group=_BOUNDARY, title="all"),
+    Aside("boundary_distance_correct", group=_BOUNDARY, title="right"),
+    Aside("boundary_distance_wrong", group=_BOUNDARY, title="wrong"),
+    Aside("boundary_distance_nonnegative", group=_BOUNDARY, title="reachable"),
+    Aside("boundary_unreachable_share", group=_BOUNDARY, title="unreachable"),
+    Aside("boundary_negative_share", group=_BOUNDARY, title="negative"),
     Column("boundary_auc"),
-    _Fact("margin_entropy_correlation"),
+    Aside("margin_entropy_correlation"),
     Column("region_purity"),
-    _Fact("region_ball_radius", group=_REGIONS, title="ball"),
-    _Fact("region_volume_evenness", group=_REGIONS, title="evenness"),
-    _Fact("region_adjacent_share", group=_REGIONS, title="adjacent"),
+    Aside("region_ball_radius", group=_REGIONS, title="ball"),
+    Aside("region_volume_evenness", group=_REGIONS, title="evenness"),
+    Aside("region_adjacent_share", group=_REGIONS, title="adjacent"),
 )
 
 
 def geometry_section(subject: Subject) -> Markup:
     """Tables of regions and of hulls with their figures, and decoded pictures where there is a decoder."""
-    regions = join(score_table(subject, _REGION_COLUMNS), _histograms(subject))
+    regions = join(score_table(subject, _REGION_COLUMNS), _histograms(subject), _class_distances(subject))
     hulls = join(*(score_table(subject, columns) for columns in _hull_columns(subject)), _curves(subject))
     films = join(_films(subject), _morphs(subject))
     return join(
@@ -88,17 +98,25 @@ def _hull_columns(subject: Subject) -> tuple[list[Column], list[Column]]:
     by_dimension: list[Column] = []
     for condition in conditions(subject.results, "hull_distance"):
         by_dimension += [
-            _Fact("hull_inside_share", condition, group=condition, title="inside"),
-            _Fact("hull_inside_share_gaussian", condition, group=condition, title="control"),
-            _Fact("hull_control_ratio", condition, group=condition, title="ratio"),
+            Aside("hull_inside_share", condition, group=condition, title="inside"),
+            Aside("hull_undecided_share", condition, group=condition, title="undecided"),
+            Aside("hull_inside_share_gaussian", condition, group=condition, title="control"),
+            Aside("hull_control_ratio", condition, group=condition, title="ratio"),
+            Aside("hull_control_ratio", f"pixels, {condition}", group=condition, title="pixels"),
         ]
     others: list[Column] = []
     for condition in conditions(subject.results, "nearest_hull_accuracy"):
         others += [
             Column("nearest_hull_accuracy", condition, group=condition),
             Column("hull_label_purity", condition, group=condition),
-            _Fact("hull_active_vertices", condition, group=condition),
-            _Fact("hull_boundary_ratio", condition, group=condition),
+            Aside("hull_active_vertices", condition, group=condition),
+            Aside("hull_boundary_ratio", condition, group=condition),
+            Aside("hull_distance_correct", condition, group=f"{_ALL}, {condition}", title="right"),
+            Aside("hull_distance_wrong", condition, group=f"{_ALL}, {condition}", title="wrong"),
+            Aside("own_hull_distance", condition, group=f"{_OF_CLASS}, {condition}", title="own"),
+            Aside("own_hull_distance_gaussian", condition, group=f"{_OF_CLASS}, {condition}", title="control"),
+            Aside("other_hull_distance", condition, group=f"{_OF_CLASS}, {condition}", title="other"),
+            Aside("own_hull_inside_share", condition, group=f"{_OF_CLASS}, {condition}", title="inside own"),
         ]
     others.append(Column("class_hulls_pure_share"))
     return by_dimension, others
@@ -114,6 +132,33 @@ def _histograms(subject: Subject) -> Markup:
 
 def _alt(model: str) -> str:
     return f"Histogram of the distances to the decision boundary of {model}, right answers and mistakes apart."
+
+
+def _class_distances(subject: Subject) -> Markup:
+    """A matrix a model, of one colour scale, and its closest pair in words."""
+    found = subject.drawings("class_distances")
+    if not found:
+        return Markup()
+    matrices = {model: np.asarray(drawing["distances"], dtype=np.float64) for model, drawing in found.items()}
+    scale = shared_scale({model: {"": matrix} for model, matrix in matrices.items()})
+    panels = [
+        tag(
+            "div",
+            model_label(subject, model),
+            heatmaps({"": matrix}, scale, f"Mean distances from images of each class to every other class, {model}."),
+            tag("small", _closest_pair(matrix, found[model]["classes"])),
+            class_="panel",
+        )
+        for model, matrix in matrices.items()
+    ]
+    return figure(join(colour_bar(scale), tag("div", *panels, class_="panels")), _CLASSES)
+
+
+def _closest_pair(matrix: NDArray[np.float64], classes: Sequence[str]) -> str:
+    if not np.isfinite(matrix).any():
+        return "No class can be reached from another."
+    here, there = divmod(int(np.nanargmin(matrix)), len(classes))
+    return f"Closest: {classes[here]} to {classes[there]}, {matrix[here, there]:.2g} on average."
 
 
 def _curves(subject: Subject) -> Markup:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,15 @@ _HOW_TO_READ = (
     "image is of the same class: high is good, and semantic above spatial says that the layer knows things by what "
     "they are but stores them by where they lie. The correlation is that of semantic similarity with how differently "
     "images are classified; the closer to -1 the better. CKA is the likeness of the two similarity matrices: at 1, "
-    "matching changes nothing. Matching forgives much: an image and its own positions in random order have semantic "
-    "similarity 1."
+    "matching changes nothing. Intervals of recall take queries against a fixed gallery."
+)
+_CONTROLS = (
+    "Controls and contrasts. Matching forgives much: an image and its own positions in random order have semantic "
+    "similarity 1 where matching is exact, and their spatial similarity says how much less disorder is forgiven place "
+    "by place. The gap is the cosine that matching adds between different images; where scrambling costs nothing, "
+    "there is nothing to add. An eigenvalue far below 0 says that the matched matrix is no kernel. For the deepest "
+    "layer, recall with other kernels, from the same matching, and of tokens that know their orientation: a class "
+    "that only one kernel finds lies in the length of the tokens, not in what they show."
 )
 _CAPTION = (
     "Cosine similarity of {} test images sorted by class, deepest layer: position by position, and matched. Classes "
@@ -33,14 +40,33 @@ _BY_LAYER = (
     ("semantic_divergence_correlation", "correlation"),
     ("semantic_spatial_cka", "CKA"),
 )
+_CONTROLS_BY_LAYER = (
+    ("spatial_scrambled_cosine", "scrambled, spatial"),
+    ("semantic_scrambled_cosine", "scrambled, semantic"),
+    ("semantic_spatial_gap", "gap"),
+    ("semantic_optimality", "optimality"),
+    ("semantic_min_eigenvalue", "eigenvalue"),
+    ("semantic_inner_recall_at_1", "inner, semantic"),
+    ("spatial_inner_recall_at_1", "inner, spatial"),
+    ("semantic_rbf_recall_at_1", "RBF, semantic"),
+    ("spatial_rbf_recall_at_1", "RBF, spatial"),
+    ("semantic_position_recall_at_1", "oriented"),
+)
 
 
 def semantic_section(subject: Subject) -> Markup:
-    """Recall, correlation and alignment by layer, and both matrices of each model."""
+    """Recall, correlation and alignment by layer, both matrices of each model, and what puts them to the test."""
+    table, matrices, controls = _table(subject, _BY_LAYER), _matrices(subject), _table(subject, _CONTROLS_BY_LAYER)
+    if not any((table, matrices, controls)):
+        return Markup()
+    tested = join(tag("p", _CONTROLS), controls) if controls else Markup()
+    return join(tag("p", _HOW_TO_READ), table, matrices, tested)
+
+
+def _table(subject: Subject, figures: Sequence[tuple[str, str]]) -> Markup:
     layers = conditions(subject.results, "semantic_retrieval_recall_at_1")
-    columns = [Column(metric, layer, group=layer, title=title) for layer in layers for metric, title in _BY_LAYER]
-    table, matrices = score_table(subject, columns), _matrices(subject)
-    return join(tag("p", _HOW_TO_READ), table, matrices) if table or matrices else Markup()
+    columns = [Column(metric, layer, group=layer, title=title) for layer in layers for metric, title in figures]
+    return score_table(subject, columns)
 
 
 def _matrices(subject: Subject) -> Markup:

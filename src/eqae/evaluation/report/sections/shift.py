@@ -24,7 +24,9 @@ _HOW_TO_READ = (
     "to those at an anchor: top left, top right, centre, bottom left, bottom right. A shift-invariant model has 1 "
     "everywhere, a ratio of 0, no stride artefact, and a position that cannot be read: AUC 0.5, R² 0. A constant would "
     "have cosines of 1 too, so read them against the floor, the cosine of different objects at one place, and read "
-    "the ratio: at 1, position matters as much as identity. Nothing here was trained on shifted objects."
+    "the ratio: at 1, position matters as much as identity. In the same way decisions that agree say something where "
+    "different objects get different ones. A cosine that is high in the interior only, away from the edge, is lost at "
+    "the frame. Nothing here was trained on shifted objects."
 )
 _MAPS = (
     "Mean cosine of the features at each place to those at the ringed anchor, over all objects; one colour scale for "
@@ -37,7 +39,9 @@ _POLAR = (
 _COSINE = (
     *(Column("shift_global_cosine", anchor, group="Cosine to anchor", title=anchor) for anchor in ANCHORS),
     Column("shift_worst_cosine", group="Cosine to anchor", title="worst"),
+    Column("shift_interior_cosine", group="Cosine to anchor", title="C, interior"),
 )
+_RECTANGLE = 0.95  # of a bounding box covered: hardly any background was found in it
 _LOCAL = "Cosine of neighbours"
 _FOLDS = {"shuffled folds": "shuffled", "ordered folds": "ordered"}
 
@@ -73,6 +77,7 @@ def _positions(subject: Subject) -> list[Column]:
         *(Column("shift_decodability", folds, group="Position, AUC", title=title) for folds, title in _FOLDS.items()),
         Column("shift_position_r2"),
         *(Column("shift_prediction_consistency", shift, group="Same decision", title=shift) for shift in reach),
+        Column("shift_prediction_floor", group="Same decision"),
     ]
 
 
@@ -94,7 +99,13 @@ def _maps(subject: Subject) -> Markup:
     for model, drawing in drawings.items():
         picture = heatmaps(maps[model], scale, _alt(model), drawing["anchors"])
         rows.append(_row(join(model_label(subject, model), _remark(drawing)), picture))
-    return figure(join(tag("div", *rows, class_="strips"), colour_bar(scale)), _MAPS)
+    return figure(join(tag("div", *rows, class_="strips"), colour_bar(scale)), f"{_MAPS} {_coverage(drawings)}")
+
+
+def _coverage(drawings: Mapping[str, Mapping[str, Any]]) -> str:
+    share = max(float(drawing["coverage"]) for drawing in drawings.values())
+    doubt = ": their background was not told apart, and they move as rectangles" if share > _RECTANGLE else ""
+    return f"Objects cover {100 * share:.0f} % of their bounding boxes on average{doubt}."
 
 
 def _examples(drawing: Mapping[str, Any]) -> Markup:
