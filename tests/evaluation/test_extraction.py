@@ -157,7 +157,7 @@ def test_the_turned_images_are_spread_over_the_test_split(orbit_rows: MakeModel,
     evidence = extract_evidence(subject(orbit_rows("D4", (1, 9, 9))), dataset, Extraction(orbit_images=4))
     assert evidence.turned["D4"].labels.tolist() == [0, 1, 2, 3]
     index = evidence.turned["D4"].index
-    np.testing.assert_array_equal(evidence.turned["D4"].upright, evidence.test.upright[index])
+    np.testing.assert_allclose(evidence.turned["D4"].upright, evidence.test.upright[index], rtol=1e-6, atol=1e-6)
 
 
 def test_the_reconstruction_error_is_that_of_each_image(orbit_rows: MakeModel, make_dataset: MakeDataset) -> None:

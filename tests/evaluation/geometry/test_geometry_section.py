@@ -1,5 +1,6 @@
 """The section on regions and hulls: whole, in parts, and absent."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,8 @@ from eqae.evaluation.evidence import Evidence
 from eqae.evaluation.geometry.hull_evaluation import evaluate_hulls
 from eqae.evaluation.geometry.region_evaluation import evaluate_regions
 from eqae.evaluation.report import write_report
-from eqae.evaluation.report.sections.geometry import geometry_section
+from eqae.evaluation.report.aside import Aside
+from eqae.evaluation.report.sections.geometry import _REGION_COLUMNS, _hull_columns, geometry_section
 from eqae.evaluation.report.subject import Subject
 from eqae.evaluation.results import Results
 
@@ -49,6 +51,8 @@ def test_the_section_has_tables_figures_and_films(pair: tuple[Evidence, Evidence
     assert "<b>first" not in text
     assert all(f">{title}" in text for title in ("6-d", "8-d", "16-d", "ratio", "Label purity"))
     assert all(f">{title}" in text for title in ("undecided", "pixels", "own", "other", "unreachable"))
+    assert "pairs of classes that border on each other" in text
+    assert text.count("Closest: kind") == 2
 
 
 def test_parts_stand_alone(pair: tuple[Evidence, Evidence]) -> None:
@@ -84,8 +88,7 @@ def test_the_closest_pair_of_classes_is_named(pair: tuple[Evidence, Evidence]) -
     assert section(results).count("No class can be reached from another.") == 2
 
 
-def test_descriptions_are_not_ranked(pair: tuple[Evidence, Evidence]) -> None:
-    text = section(judged(*pair))
-    heading = text[text.index("undecided") :]
-    assert "↑" not in heading[: heading.index("</th>")]
-    assert "↓" not in heading[: heading.index("</th>")]
+def test_what_describes_is_an_aside_of_the_report() -> None:
+    columns = (*_REGION_COLUMNS, *itertools.chain(*_hull_columns(Subject(Results(), [], {}, {}))))
+    assert any(not column.is_ranked for column in columns)
+    assert all(isinstance(column, Aside) for column in columns if not column.is_ranked)

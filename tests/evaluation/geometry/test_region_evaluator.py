@@ -18,6 +18,7 @@ from eqae.evaluation.geometry.class_distances import region_distances
 from eqae.evaluation.geometry.region_evaluation import evaluate_regions
 from eqae.evaluation.geometry.regions import probe_regions
 from eqae.evaluation.linear_probe import linear_probe
+from eqae.evaluation.report.vocabulary import metric_wording
 
 MakeEvidence = Callable[..., Evidence]
 
@@ -142,11 +143,21 @@ def test_many_classes_and_no_right_answers_give_no_matrix(make_evidence: MakeEvi
     assert "class_distances" not in evaluate_regions(unlabelled).drawings
 
 
-def test_purity_is_that_of_clusters(make_evidence: MakeEvidence) -> None:
+def test_purity_and_auc_are_those_that_exist(make_evidence: MakeEvidence, monkeypatch: pytest.MonkeyPatch) -> None:
     evidence = make_evidence(separation=1.0)
     said = linear_probe(evidence).predict(evidence.test.upright)
-    found = scores(evaluate_regions(evidence))["region_purity"]
-    assert found.value == pytest.approx(purity(said, evidence.test.labels))
+    assert scores(evaluate_regions(evidence))["region_purity"].value == purity(said, evidence.test.labels)
+    monkeypatch.setattr(f"{evaluate_regions.__module__}.purity", lambda *_: 0.25)
+    monkeypatch.setattr(f"{evaluate_regions.__module__}.roc_auc_score", lambda *_: 0.75)
+    found = scores(evaluate_regions(evidence))
+    assert found["region_purity"].value == 0.25
+    assert found["boundary_auc"].value == 0.75
+
+
+def test_every_score_of_rectified_features_has_a_value_and_a_wording(make_evidence: MakeEvidence) -> None:
+    for score in evaluate_regions(rectified(make_evidence(separation=1.0, train=300))).scores:
+        assert not score.note, f"{score.metric}: {score.note}"
+        assert metric_wording(score.metric).note != score.metric, f"{score.metric} has no wording"
 
 
 def test_missing_labels_leave_what_needs_none(make_evidence: MakeEvidence) -> None:

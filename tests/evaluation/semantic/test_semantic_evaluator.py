@@ -121,6 +121,12 @@ def test_background_tokens_are_zeroed_by_one_rule_whatever_the_scale(make_eviden
     assert masked["semantic_retrieval_map"].value >= plain["semantic_retrieval_map"].value
 
 
+def test_where_everything_is_background_the_figures_say_so(make_evidence: MakeEvidence) -> None:
+    found = evaluate_semantic(make_evidence(), background=1000.0).scores
+    assert all(np.isnan(score.value) == bool(score.note) for score in found)
+    assert any("the maps are zero" in score.note for score in found)
+
+
 def test_with_a_single_position_matching_changes_nothing(make_evidence: MakeEvidence) -> None:
     evidence = make_evidence()
     maps = make_maps(np.random.default_rng(0), evidence.test.labels, 20, 1, 6, 8)

@@ -42,7 +42,7 @@ def unlabelled(make_evidence: MakeEvidence) -> Evidence:
 
 
 def test_an_invariant_extractor_is_found_to_be_one(unlabelled: Evidence) -> None:
-    found = scores(with_encoder(unlabelled, circular()))
+    found = scores(with_encoder(unlabelled, circular(), side=12))
     for (metric, _), score in found.items():
         if metric in ("shift_global_cosine", "shift_worst_cosine", "shift_local_cosine"):
             assert score.value == pytest.approx(1, abs=1e-6)
@@ -162,7 +162,7 @@ def test_the_options_and_the_batch_size_do_what_they_say(unlabelled: Evidence) -
 
 
 def test_with_a_stride_only_distances_on_the_grid_are_scored(unlabelled: Evidence) -> None:
-    evidence = with_encoder(unlabelled, flatten, side=32)
+    evidence = with_encoder(unlabelled, flatten, side=48)
     found = scores(evidence, stride=4, sprites=3)
     assert ("shift_local_cosine", "3 px") not in found
     assert ("shift_local_cosine", "5 px") in found

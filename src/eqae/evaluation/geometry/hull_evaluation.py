@@ -29,8 +29,8 @@ _PIXEL_DIMENSIONS = 32  # highest that pixels are projected in
 
 
 def _seconds(scale: Scale) -> float:
-    """Projections grow with the product of vertices and queries; the map with the number of features."""
-    return 4 + 5e-6 * min(scale.train, 5000) * scale.width / 10 + 0.1 * scale.classes
+    """Projections grow with the product of vertices and queries; the map with the number of features and of pixels."""
+    return 5 + 5e-6 * min(scale.train, 5000) * scale.width / 10 + 0.1 * scale.classes
 
 
 @evaluator(needs={"pixels"}, cost=_seconds)

@@ -93,7 +93,7 @@ _METRICS = {
     "orbit_map": Metric("Orbit mAP", "percent", "Mean average precision: an image asks for its own turned copies."),
     "orbit_auc": Metric("Orbit AUC", "percent", "ROC-AUC of distances within orbits against those between orbits."),
     "orbit_separation_ratio": Metric("separation", "score", "Distance to own turned copies over nearest other image."),
-    "copy_detection_map": Metric("muAP", "percent", "Average precision of all pairs of turned copy and original, pooled."),
+    "copy_detection_map": Metric("muAP", "percent", "Average precision of all pairs of query and original, pooled."),
     "copy_detection_recall_at_p90": Metric("R@P90", "percent", "Copies found at a precision of 90 %, one threshold."),
     "class_map": Metric("Class mAP", "percent", "Mean average precision; relevant are images of the same class."),
     "class_recall_at_1": Metric("recall@1", "percent", "The nearest test image is of the same class."),

@@ -45,9 +45,8 @@ def evaluate_dependence(evidence: Evidence) -> Findings:
     Images whose own pose is random hide every further turn: on such data only what the pixel lattice and the
     interpolation leave behind can be seen here, and images of one common pose are the sharper test.
 
-    Not measured: dependence on anything but turn and mirroring, such as place and scale; the dependence that is left
-    within a class; conditional independence given the content, of which every image would have to be seen under many
-    transforms.
+    Not measured: dependence on anything but turn and mirroring, such as place and scale; dependence within a class;
+    leaks so weak that it takes more than 256 images to see them.
 
     Raises:
         NotAvailable: no images were turned, or too few; the features are constant.

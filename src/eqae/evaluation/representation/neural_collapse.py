@@ -40,7 +40,7 @@ def evaluate_neural_collapse(evidence: Evidence) -> Findings:
     four describe one set of class means and have no interval.
 
     Not measured: the course of the figures over training, which the published protocol follows; the classifier that
-    the features were trained with, in whose place stands the linear probe.
+    the features were trained with, in whose place stands the linear probe; the geometry of mixed pairs of images.
 
     Raises:
         NotAvailable: fewer than two classes among the training images; the features are constant.
@@ -55,7 +55,7 @@ def evaluate_neural_collapse(evidence: Evidence) -> Findings:
         raise NotAvailable("fewer than two classes among the training images")
     classes = probe.classes[present]
     means = np.stack([features[labels == label].mean(axis=0, dtype=np.float64) for label in classes])
-    repeated = min(np.count_nonzero(labels == label) for label in classes) > 1
+    repeated = all(np.count_nonzero(labels == label) > 1 for label in classes)
     figures = {
         "nc1_variability": within_over_between(features, labels, classes, means),
         "nc2_length_spread": length_spread(means),

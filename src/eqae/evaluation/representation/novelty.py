@@ -61,11 +61,12 @@ def evaluate_novelty(evidence: Evidence) -> Findings:
     Mahalanobis distance of the test images should be larger for all other classes (Rippel et al. 2021). 0.5 is
     chance. The conditions ``"leading components"`` and ``"trailing components"`` measure the distance along the
     principal axes of the class that explain 95 % of its variance, or along all others; the weakest of several axes is
-    always among the others, and where there is a single axis there are none. No variance counts as less than a millionth of the mean over all axes of that of all images, so
-    that images which coincide make a very narrow Gaussian. Intervals resample the images that should be accepted.
+    always among the others, and where there is a single axis there are none. No variance counts as less than a
+    millionth of that of all images, mean over the axes, so that images which coincide make a very narrow Gaussian.
+    Intervals resample the images that should be accepted.
 
-    Not measured: novelty against several known classes at once, as in the published protocol; defects within an
-    image; images of another dataset.
+    Not measured: defects within an image, which the published protocol is about; novelty against several known classes
+    at once; images of another dataset.
 
     Drawing ``"novelty"``: ``classes`` and their ``auroc``, lowest first.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
@@ -52,8 +53,8 @@ def evaluate_operating_point(evidence: Evidence) -> Findings:
     where 1 % and 10 % of all pairs of different classes are taken for alike; 0 where one threshold serves all classes
     equally well. ``operating_point_utility`` is the mean of U: without it, features that are useless for every
     class would look perfect. After the idea of Zhang et al. (2024, threshold-consistent margin loss); their
-    normalisation may differ. Intervals resample images, on both sides of every pair, and
-    set the distances anew.
+    normalisation may differ. Intervals resample images, on both sides of every pair, and set the
+    distances anew.
 
     Not measured: inconsistency between bins of orientation, which would take their place beside classes; classes that
     training did not know, as in the published protocol; ranges of the false accept rate other than 1 % to 10 %.
@@ -77,12 +78,13 @@ def evaluate_operating_point(evidence: Evidence) -> Findings:
         utility = _utility(own, other, kind, multiplicity(np.frombuffer(drawn, np.int64), images))
         return (_spread(utility), _mean(utility))
 
+    def statistic(place: int) -> Callable[[IntArray], float]:
+        return lambda draw: figures(draw.tobytes())[place]
+
     scores = []
     for place, (metric, better) in enumerate(_FIGURES.items()):
-        value = figures(np.arange(images, dtype=np.int64).tobytes())[place]
-        interval = bootstrap_statistic(
-            lambda draw, place=place: figures(draw.tobytes())[place], value, images, evidence.seed
-        )  # fmt: skip
+        value = statistic(place)(np.arange(images, dtype=np.int64))
+        interval = bootstrap_statistic(statistic(place), value, images, evidence.seed)
         scores.append(Score(metric, value, *within(interval, 0, 1), better, images))
     return Findings(tuple(scores))
 
@@ -101,7 +103,8 @@ def thresholds(distances: FloatArray, weights: NDArray[np.float32], pairs: float
         distances[np.minimum(np.searchsorted(reached, whole(place), "right"), len(distances) - 1)].astype(np.float64)
         for whole in (np.floor, np.ceil)
     )
-    return np.linspace(*(below + (place % 1) * (above - below)), _GRID)
+    low, high = below + (place % 1) * (above - below)
+    return np.linspace(float(low), float(high), _GRID)
 
 
 def _pairs(features: FloatArray, kind: IntArray) -> tuple[_Pairs, _Pairs]:

@@ -13,7 +13,7 @@ from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Features, Findings, IntArray, NotAvailable, Score
 from eqae.evaluation.feature_space import multiplicity, vary_by_rounding_alone
 from eqae.evaluation.intervals import within
-from eqae.evaluation.representation.stable_features import stable_feature_scores
+from eqae.evaluation.representation.stable_features import IMAGES, stable_feature_scores
 from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import unavailable
 
@@ -52,7 +52,10 @@ _FIGURES: dict[str, Callable[[Correlations], float]] = {
 
 
 def _seconds(scale: Scale) -> float:
-    return 1.0 + 56 * scale.turned * (2e-8 * scale.width + 2e-5)
+    fitted = min(scale.train, IMAGES)
+    span = 4e-10 * fitted**2 * scale.width if fitted < scale.width else 0.0
+    probes = 2 * (span + 1e-8 * fitted * scale.width * scale.classes)
+    return 1.0 + 56 * scale.turned * (2e-8 * scale.width + 2e-5) + probes
 
 
 @evaluator(needs={"orbits"}, cost=_seconds)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from eqae.data.base import UNLABELED
 from eqae.evaluation.evidence import Evidence, IntArray, NotAvailable, Score
+from eqae.evaluation.feature_space import feature_space
 from eqae.evaluation.linear_probe import fit_probe
 from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import mean_score, unavailable
@@ -44,6 +45,7 @@ def _accuracy(evidence: Evidence, columns: IntArray, fitted: IntArray, condition
     if not (evidence.test.labels != UNLABELED).any():
         return unavailable(METRIC, "no labels", condition=condition)
     try:
+        feature_space(evidence)  # there is one: a probe on constant features would be right by chance
         right = _right(evidence, columns, fitted)
     except NotAvailable as reason:
         return unavailable(METRIC, str(reason), condition=condition)

@@ -77,7 +77,8 @@ def without_background(tokens: TokenSets, share: float) -> TokenSets:
     """The same with tokens zeroed that are shorter than ``share`` of the median length of all tokens of all images.
 
     Empty canvas gives alike tokens everywhere, and where it fills most of the frame it makes any two images similar.
-    One rule serves all models, for it does not depend on the scale of their features; 0 keeps everything.
+    One rule serves all models, for it does not depend on the scale of their features; 0 keeps everything. Where empty
+    canvas is more than half of all tokens, the median is its own length, and takes a share above 1 to zero it.
     """
     lengths = np.sqrt(2 * tokens.half_squares)
     return TokenSets(tokens.values * (lengths >= share * np.median(lengths))[:, :, None]) if share else tokens

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from eqae.evaluation.evidence import FloatArray
 from eqae.evaluation.preprocessing import ROUNDING
 
-LEAST_PERIODS = 2
-"""Periods a line of differences must hold: with fewer, a peak of the spectrum has no neighbour of its own."""
+LEAST_PERIODS = 3
+"""Periods a line of differences must hold: with fewer, the window spreads neighbouring peaks into each other."""
 
 _ABOVE_NEIGHBOURS = 0.5  # of a tone's power: the Hann window leaves 4/6 at its frequency and 1/6 on either side
 

@@ -66,7 +66,7 @@ def interior_score(maps: ShiftMaps, interior: NDArray[np.bool_], seed: int) -> S
 
 
 def artefact_scores(maps: ShiftMaps, stride: int, seed: int) -> Iterator[Score]:
-    """:func:`stride_artefact` of each sprite's five maps, for periods that fit into every axis of the grid twice."""
+    """:func:`stride_artefact` of each sprite's five maps, for periods that every axis of the grid holds thrice."""
     steps = min(maps.cosine.shape[2:])
     for period in PERIODS:
         if period % stride or period // stride < 2 or (steps - 1) // (period // stride) < LEAST_PERIODS:

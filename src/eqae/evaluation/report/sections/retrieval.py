@@ -16,8 +16,8 @@ _HOW_TO_READ = (
     "of 100 % and a separation of 0. Above a separation of 1, turning an image moves it farther than its nearest "
     "neighbour lies. Copies: one threshold on the angle for all images at once, with other images, of the same classes "
     "where they are known, among the queries; all copies are turned ones, none is cropped or blurred. "
-    "By class: how many of the nearest images show the same kind; 100 % is perfect, the share of the class is chance for the "
-    "mean average precision. Intervals of classes and copies ask other queries of the same gallery."
+    "By class: how many of the nearest images show the same kind; 100 % is perfect, for the mean average precision the "
+    "share of the class is chance. Intervals of classes and copies ask other queries of the same gallery."
 )
 _ORBIT = ("orbit_recall_at_1", "orbit_map", "orbit_auc", "orbit_separation_ratio")
 _COPY = ("copy_detection_map", "copy_detection_recall_at_p90")

@@ -25,8 +25,8 @@ _HOW_TO_READ = (
     "everywhere, a ratio of 0, no stride artefact, and a position that cannot be read: AUC 0.5, R² 0. A constant would "
     "have cosines of 1 too, so read them against the floor, the cosine of different objects at one place, and read "
     "the ratio: at 1, position matters as much as identity. In the same way decisions that agree say something where "
-    "different objects get different ones. A cosine that is high in the interior only, away from the edge, is lost at "
-    "the frame. Nothing here was trained on shifted objects."
+    "different objects get different ones. The interior leaves out places near the frame's edge, where padding shows; "
+    "its shifts are shorter too, so compare what models gain there. Nothing here was trained on shifted objects."
 )
 _MAPS = (
     "Mean cosine of the features at each place to those at the ringed anchor, over all objects; one colour scale for "
