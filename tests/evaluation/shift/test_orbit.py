@@ -7,8 +7,8 @@ import pytest
 from evidence_factory import make_features
 
 from eqae.evaluation.evidence import Evidence, Features
+from eqae.evaluation.pairs import pair_score
 from eqae.evaluation.shift.orbit import between_images, orbit_cosines, orbit_findings
-from eqae.evaluation.shift.pairs import pair_score
 
 MakeEvidence = Callable[..., Evidence]
 

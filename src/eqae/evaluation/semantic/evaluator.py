@@ -17,6 +17,7 @@ from eqae.evaluation.bootstrap import bootstrap_mean, bootstrap_statistic
 from eqae.evaluation.declaration import evaluator
 from eqae.evaluation.evidence import Evidence, FeatureMaps, Findings, IntArray, NotAvailable, Score
 from eqae.evaluation.linear_probe import linear_probe
+from eqae.evaluation.pairs import pair_score
 from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import mean_score, unavailable
 from eqae.evaluation.semantic.assignment import Match, Method, match_exactly
@@ -31,7 +32,6 @@ from eqae.evaluation.semantic.similarity import DoubleArray, Similarities, simil
 from eqae.evaluation.semantic.swaps import match_by_swaps
 from eqae.evaluation.semantic.tokens import TokenKind, TokenSets, token_sets
 from eqae.evaluation.semantic.windows import match_in_windows
-from eqae.evaluation.shift.pairs import pair_score
 
 _MOST_TOKENS: dict[Method, int] = {"exact": 64, "swaps": 256, "windowed": 256}
 _DRAWN = 100  # images in a drawing

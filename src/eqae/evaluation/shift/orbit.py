@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from eqae.evaluation.evidence import Evidence, Features, Findings, Score
 from eqae.evaluation.feature_space import unit_rows
+from eqae.evaluation.pairs import pair_score
 from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import mean_score, unavailable
-from eqae.evaluation.shift.pairs import pair_score
 
 DoubleArray = NDArray[np.float64]
 

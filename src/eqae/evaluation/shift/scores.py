@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from eqae.evaluation.bootstrap import bootstrap_statistic
 from eqae.evaluation.evidence import IntArray, Score
+from eqae.evaluation.pairs import pair_mean, pair_score
 from eqae.evaluation.preprocessing import ROUNDING
 from eqae.evaluation.scores import mean_score, unavailable
 from eqae.evaluation.shift.artefact import LEAST_PERIODS, stride_artefact
@@ -16,7 +17,6 @@ from eqae.evaluation.shift.canvas import ANCHORS
 from eqae.evaluation.shift.consistency import local_consistency, placewise_agreement, prediction_consistency
 from eqae.evaluation.shift.decodability import Folds, position_auc, position_r2, readable
 from eqae.evaluation.shift.maps import ShiftMaps
-from eqae.evaluation.shift.pairs import pair_mean, pair_score
 
 LOCAL = (1, 3, 5)
 """Pixels within which positions are neighbours."""
