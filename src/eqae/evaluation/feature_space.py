@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eqae.evaluation.evidence import Evidence, FloatArray, IntArray, NotAvailable
-from eqae.evaluation.preprocessing import ROUNDING, fit_scaler
+from eqae.evaluation.preprocessing import fit_scaler, vary_by_rounding_alone
 from eqae.evaluation.sampling import spread_evenly
 
 REFERENCE_IMAGES = 4_000
@@ -50,19 +50,6 @@ def feature_space(evidence: Evidence) -> FeatureSpace:
     if constant.all():
         raise NotAvailable("the features are constant")
     return FeatureSpace(scaler.mean_.astype(np.float32), np.where(constant, np.inf, spread).astype(np.float32))
-
-
-def vary_by_rounding_alone(spread: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which features are constant in exact arithmetic.
-
-    Noise of float32 is as large as what was added up: of a dead channel around zero it has the size of the features
-    beside it.
-
-    Args:
-        spread: standard deviation of each feature, ``(D,)``.
-        size: root mean square of each feature, ``(D,)``.
-    """
-    return np.asarray(spread <= ROUNDING * np.maximum(size, np.sqrt(np.square(size).mean())))
 
 
 def unit_rows(features: FloatArray) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
@@ -15,11 +16,26 @@ def fit_scaler(train: FloatArray) -> StandardScaler:
     """Standardisation to zero mean and unit variance, fitted on ``train (N, D)``.
 
     A feature that is constant up to rounding (a dead channel) is centred only: dividing by its spread would turn
-    rounding noise into a feature as large as all others.
+    rounding noise into a feature as large as all others. Rounding is measured by the feature's own mean, and by the
+    size of all features.
     """
     scaler = StandardScaler().fit(train)
-    scaler.scale_[scaler.scale_ <= ROUNDING * np.abs(scaler.mean_)] = 1.0
+    spread = np.sqrt(scaler.var_)
+    scaler.scale_[vary_by_rounding_alone(spread, np.hypot(spread, scaler.mean_))] = 1.0
     return scaler
+
+
+def vary_by_rounding_alone(spread: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which features are constant in exact arithmetic.
+
+    Noise of float32 is as large as what was added up: of a dead channel around zero it has the size of the features
+    beside it.
+
+    Args:
+        spread: standard deviation of each feature, ``(D,)``.
+        size: root mean square of each feature, ``(D,)``.
+    """
+    return np.asarray(spread <= ROUNDING * np.maximum(size, np.sqrt(np.square(size).mean())))
 
 
 def compress(features: FloatArray, dimensions: int, seed: int) -> tuple[FloatArray, FloatArray]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 Kind = Literal["percent", "error", "score", "count"]
 
+
 @dataclass(frozen=True)
 class Metric:
     """The wording of one metric: a title of at most two short words, how numbers are written, and one sentence."""

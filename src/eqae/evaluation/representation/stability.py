@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from eqae.evaluation.bootstrap import bootstrap_statistic
 from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Features, Findings, IntArray, NotAvailable, Score
-from eqae.evaluation.feature_space import multiplicity, vary_by_rounding_alone
+from eqae.evaluation.feature_space import multiplicity
 from eqae.evaluation.intervals import within
+from eqae.evaluation.preprocessing import vary_by_rounding_alone
 from eqae.evaluation.representation.stable_features import IMAGES, stable_feature_scores
 from eqae.evaluation.sampling import spread_evenly
 from eqae.evaluation.scores import unavailable

@@ -18,14 +18,14 @@ from eqae.evaluation.scores import mean_score, unavailable
 METRIC = "stable_feature_accuracy"
 STABLE = "stable features"
 EVERY = "all features"
-IMAGES = 4_000
+IMAGES = 2_000
 _BLOCK = 1_000
 
 
 def stable_feature_scores(evidence: Evidence, stable: IntArray) -> Iterator[Score]:
     """``stable_feature_accuracy`` of the features ``stable (d,)``, and beside it of all of them.
 
-    Accuracy on the test images of linear probes fitted on the same at most 4,000 labelled training images, spread
+    Accuracy on the test images of linear probes fitted on the same at most 2,000 labelled training images, spread
     evenly. Neither sees a turned image.
     """
     everything = np.arange(evidence.train.values.shape[2], dtype=np.int64)
