@@ -83,13 +83,15 @@ def main() -> None:
         seconds[current] = seconds.get(current, 0.0) + now - last
         last, current = now, what.split(": ")[1].split(" (")[0]
 
-    judge(extract_evidences([judged], dataset, extraction), evaluators, announce)
+    results = judge(extract_evidences([judged], dataset, extraction), evaluators, announce)
     announce("end: end")
     total = time.perf_counter() - began
     figures = {
         "model": judged.label,
         "features": judged.head.width,
         "images": {"train": len(dataset.train), "test": len(dataset.test), "poses": 8},
+        "figures": sum(not row.note for row in results.rows),
+        "not_available": sorted({row.metric for row in results.rows if row.note}),
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
         "total_seconds": round(total, 1),
         "extraction_share": round(seconds["extraction"] / total, 3),
@@ -104,6 +106,7 @@ def main() -> None:
     table.add_row("total", f"{total:.1f}", style="bold")
     console = Console()
     console.print(table)
+    console.print(f"{figures['figures']} figures; not available: {', '.join(figures['not_available']) or 'none'}")
     console.print(f"extraction {figures['extraction_share']:.0%}, peak memory {figures['peak_memory_gib']} GiB")
     if asked.json:
         asked.json.write_text(json.dumps(figures, indent=1) + "\n")

@@ -58,7 +58,6 @@ class Measured:
     outside: int
     largest_gap: float
     largest_distance_inside: float
-    mean_iterations: float
     most_active: int
     witness_difference: float
 
@@ -84,11 +83,11 @@ def measure(name: str, cloud: Cloud) -> Measured:
         seconds.append(time.perf_counter() - start[0])
         busy.append(time.process_time() - start[1])
     outside = projection.outside
-    gap = projection.gap[outside] / projection.distances[outside] ** 2
+    gap = 1 - projection.lower_bounds[outside] / projection.distances[outside]
     return Measured(
         name, len(vertices), len(queries), queries.shape[1], min(seconds), min(busy),
         int(outside.sum()), float(gap.max(initial=0)), float(projection.distances[~outside].max(initial=0)),
-        float(projection.iterations.mean()), int(projection.active.max()), witness_difference(projection, cloud),
+        int(projection.active.max()), witness_difference(projection, cloud),
     )  # fmt: skip
 
 
@@ -108,12 +107,12 @@ def witness_difference(projection: HullProjection, cloud: Cloud) -> float:
 
 def table_of(rows: list[Measured]) -> Table:
     table = Table(title=f"Projections on hulls: {QUERIES:,} queries, {VERTICES:,} vertices, {WIDTH} dimensions")
-    for column in ("cloud", "seconds", "CPU", "outside", "gap", "inside", "steps", "active", "witness"):
+    for column in ("cloud", "seconds", "CPU", "outside", "gap", "inside", "active", "witness"):
         table.add_column(column, justify="left" if column == "cloud" else "right")
     for row in rows:
         table.add_row(
             row.cloud, f"{row.seconds:.2f}", f"{row.processor_seconds:.2f}", str(row.outside), f"{row.largest_gap:.1e}",
-            f"{row.largest_distance_inside:.1e}", f"{row.mean_iterations:.1f}", str(row.most_active),
+            f"{row.largest_distance_inside:.1e}", str(row.most_active),
             f"{row.witness_difference:.1e}",
         )  # fmt: skip
     return table

@@ -218,8 +218,8 @@ def test_the_section_shows_tables_and_matrices(make_evidence: MakeEvidence) -> N
     results.drawings |= {(evidence.model, name): drawing for name, drawing in findings.drawings.items()}
     shown = semantic_section(Subject(results, [], {}, {}))
     assert "stage 1" in shown
-    assert shown.count("<table") == 2
-    for title in ("scrambled, semantic", "RBF, spatial", "inner, semantic", "gap", "eigenvalue", "oriented"):
+    assert shown.count("<table") == 3
+    for title in ("scrambled", "matched", "RBF, spatial", "inner, semantic", "gap", "eigenvalue", "oriented"):
         assert shown.count(title) >= 1
     assert "fixed gallery" in shown
     assert "where matching is exact" in shown

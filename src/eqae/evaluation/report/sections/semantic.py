@@ -23,8 +23,8 @@ _HOW_TO_READ = (
     "matching changes nothing. Intervals of recall take queries against a fixed gallery."
 )
 _CONTROLS = (
-    "Controls and contrasts. Matching forgives much: an image and its own positions in random order have semantic "
-    "similarity 1 where matching is exact, and their spatial similarity says how much less disorder is forgiven place "
+    "Matching forgives much: an image and its own positions in random order have semantic "
+    "similarity 1 (matched) where matching is exact, and their spatial one (scrambled) says how much is forgiven place "
     "by place. The gap is the cosine that matching adds between different images; where scrambling costs nothing, "
     "there is nothing to add. An eigenvalue far below 0 says that the matched matrix is no kernel. For the deepest "
     "layer, recall with other kernels, from the same matching, and of tokens that know their orientation: a class "
@@ -41,11 +41,13 @@ _BY_LAYER = (
     ("semantic_spatial_cka", "CKA"),
 )
 _CONTROLS_BY_LAYER = (
-    ("spatial_scrambled_cosine", "scrambled, spatial"),
-    ("semantic_scrambled_cosine", "scrambled, semantic"),
+    ("spatial_scrambled_cosine", "scrambled"),
+    ("semantic_scrambled_cosine", "matched"),
     ("semantic_spatial_gap", "gap"),
     ("semantic_optimality", "optimality"),
     ("semantic_min_eigenvalue", "eigenvalue"),
+)
+_CONTRASTS = (
     ("semantic_inner_recall_at_1", "inner, semantic"),
     ("spatial_inner_recall_at_1", "inner, spatial"),
     ("semantic_rbf_recall_at_1", "RBF, semantic"),
@@ -56,10 +58,11 @@ _CONTROLS_BY_LAYER = (
 
 def semantic_section(subject: Subject) -> Markup:
     """Recall, correlation and alignment by layer, both matrices of each model, and what puts them to the test."""
-    table, matrices, controls = _table(subject, _BY_LAYER), _matrices(subject), _table(subject, _CONTROLS_BY_LAYER)
+    table, matrices = _table(subject, _BY_LAYER), _matrices(subject)
+    controls = join(_table(subject, _CONTROLS_BY_LAYER), _table(subject, _CONTRASTS))
     if not any((table, matrices, controls)):
         return Markup()
-    tested = join(tag("p", _CONTROLS), controls) if controls else Markup()
+    tested = join(tag("h3", "Controls and contrasts"), tag("p", _CONTROLS), controls) if controls else Markup()
     return join(tag("p", _HOW_TO_READ), table, matrices, tested)
 
 
