@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from eqae.evaluation.results import Results, Row
+from eqae.evaluation.results import Results
+from eqae.evaluation.row import Row
 
 Columns = list[tuple[str, str, str]]
 

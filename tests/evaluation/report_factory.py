@@ -11,7 +11,8 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from eqae.evaluation.report import Poses
-from eqae.evaluation.results import Results, Row
+from eqae.evaluation.results import Results
+from eqae.evaluation.row import Row
 from eqae.groups import D4
 
 MODELS = ("eqae_p4m:gram", "eqae_p4m:correlation", "eqae_p4m:mean", "cnn", "cnn_augmented", "orbit_mean(cnn)", "pca")

@@ -10,7 +10,8 @@ from eqae.evaluation.report import print_table
 from eqae.evaluation.report.absences import absences
 from eqae.evaluation.report.page import page
 from eqae.evaluation.report.subject import Subject
-from eqae.evaluation.results import Results, Row
+from eqae.evaluation.results import Results
+from eqae.evaluation.row import Row
 
 WHY = "not available: the model has no feature maps"
 

@@ -16,7 +16,8 @@ from eqae.evaluation.report.subject import Subject
 from eqae.evaluation.report.summary import invariance, wins
 from eqae.evaluation.report.table import score_table
 from eqae.evaluation.report.vocabulary import metric_wording
-from eqae.evaluation.results import Results, Row
+from eqae.evaluation.results import Results
+from eqae.evaluation.row import Row
 
 
 def standing(*rows: Row) -> dict[str, Mark]:

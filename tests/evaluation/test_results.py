@@ -10,7 +10,8 @@ import pytest
 
 from eqae.errors import CheckpointError
 from eqae.evaluation.evidence import Evidence, Score
-from eqae.evaluation.results import Results, Row
+from eqae.evaluation.results import Results
+from eqae.evaluation.row import Row
 
 MakeEvidence = Callable[..., Evidence]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 if TYPE_CHECKING:
-    from eqae.evaluation.results import Row
+    from eqae.evaluation.row import Row
 
 LEVEL = 0.95
 FEWEST = 10

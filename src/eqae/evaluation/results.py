@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,46 +17,12 @@ from pydantic import TypeAdapter, ValidationError
 from eqae.errors import CheckpointError
 from eqae.evaluation.comparison import Difference, differences_from_best
 from eqae.evaluation.evidence import Evidence, Score
+from eqae.evaluation.row import COLUMNS, Row
 from eqae.files import write_atomically
 
 FORMAT = 1
 UNTRAINED = " (untrained)"
 """What the label of a model ends with where the figures belong to its initial weights."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One figure of one model. The fields and their order are those of ``results.json`` and ``results.csv``.
-
-    Attributes:
-        model: label; ``"... (untrained)"`` for figures of the initial weights.
-        dataset: registered name.
-        evaluator: registered name.
-        metric: the field's name for it, e.g. ``"knn_accuracy"``.
-        condition: transforms tested, or empty.
-        value: the figure; NaN where it is not defined, which files hold as null or an empty cell.
-        low, high: 95 % interval, or None.
-        higher_is_better: direction.
-        n: number of images behind the figure.
-        seed: seed of the run.
-        note: why there is no value (``"not available: the model has no decoder"``), else empty.
-    """
-
-    model: str
-    dataset: str
-    evaluator: str
-    metric: str
-    condition: str
-    value: float
-    low: float | None
-    high: float | None
-    higher_is_better: bool
-    n: int
-    seed: int
-    note: str = ""
-
-
-COLUMNS = tuple(column.name for column in fields(Row))
 
 
 @dataclass(eq=False)

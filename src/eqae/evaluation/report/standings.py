@@ -10,7 +10,8 @@ from eqae.evaluation.report.number_text import is_number
 from eqae.evaluation.results import UNTRAINED
 
 if TYPE_CHECKING:
-    from eqae.evaluation.results import Results, Row
+    from eqae.evaluation.results import Results
+    from eqae.evaluation.row import Row
 
 Mark = Literal["best", "tied", ""]
 

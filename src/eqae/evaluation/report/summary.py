@@ -10,7 +10,8 @@ from eqae.evaluation.report.standings import ROUNDING, Column, cells, conditions
 from eqae.evaluation.report.vocabulary import metric_wording
 
 if TYPE_CHECKING:
-    from eqae.evaluation.results import Results, Row
+    from eqae.evaluation.results import Results
+    from eqae.evaluation.row import Row
 
 HEADLINES = ("linear_probe_accuracy", "mlp_probe_accuracy", "knn_accuracy", "kmeans_acc")
 """The metrics a summary speaks of, and the panels of the dot plot."""

@@ -13,7 +13,7 @@ from eqae.evaluation.report.subject import Subject
 from eqae.evaluation.report.vocabulary import metric_wording
 
 if TYPE_CHECKING:
-    from eqae.evaluation.results import Row
+    from eqae.evaluation.row import Row
 
 _MOST_AT_EASE = 9
 KEY = (

@@ -19,7 +19,8 @@ from eqae.evaluation.report.summary import invariance
 from eqae.evaluation.report.vocabulary import metric_wording
 
 if TYPE_CHECKING:
-    from eqae.evaluation.results import Results, Row
+    from eqae.evaluation.results import Results
+    from eqae.evaluation.row import Row
 
 _LONGEST_LABEL = 28
 _SHORTEST_LABEL = 12

@@ -16,7 +16,7 @@ from eqae.evaluation.report.standings import ranking
 from eqae.evaluation.report.vocabulary import metric_wording
 
 if TYPE_CHECKING:
-    from eqae.evaluation.results import Row
+    from eqae.evaluation.row import Row
 
 _LONGEST_LABEL = 26
 

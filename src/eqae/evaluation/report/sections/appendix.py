@@ -9,7 +9,7 @@ from eqae.evaluation.report.number_text import ABSENT, is_number
 from eqae.evaluation.report.subject import Subject
 
 if TYPE_CHECKING:
-    from eqae.evaluation.results import Row
+    from eqae.evaluation.row import Row
 
 _HEADINGS = ("model", "dataset", "evaluator", "metric", "condition", "value", "95 % interval", "better", "n", "seed")
 
