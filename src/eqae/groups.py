@@ -10,12 +10,14 @@ No tensors are stored here: a group is a frozen value that can be pickled, compa
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from eqae.errors import ConfigError
-from eqae.registry import GROUPS
+from eqae.registry import GROUPS, LARGEST_ORDER
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,6 +57,16 @@ class Group:
     def is_lattice(self) -> bool:
         """Whether every element moves pixels onto pixels, so that equivariance can be exact."""
         return 4 % self.rotations == 0
+
+    @property
+    def lattice(self) -> Group:
+        """The largest subgroup that moves pixels onto pixels: equivariance is exact for its elements alone.
+
+        Example:
+            >>> get_group("D12").lattice.name, get_group("C6").lattice.name
+            ('D4', 'C2')
+        """
+        return Group(math.gcd(self.rotations, 4), self.reflections)
 
     @cached_property
     def elements(self) -> tuple[Element, ...]:
@@ -97,6 +109,17 @@ class Group:
         quarter_turns = turns * 4 // self.rotations
         return moved.rot90(quarter_turns, (-2, -1)) if quarter_turns else moved
 
+    def indices_of(self, subgroup: Group) -> tuple[int, ...]:
+        """Where the elements of ``subgroup``, in its order, stand in this group's: ``C3`` in ``C6`` is (0, 2, 4).
+
+        Raises:
+            ValueError: not a subgroup; its axes of reflection, where it has any, include that of the bare flip.
+        """
+        step, rest = divmod(self.rotations, subgroup.rotations)
+        if rest or (subgroup.reflections and not self.reflections):
+            raise ValueError(f"{subgroup.name} is not a subgroup of {self.name}")
+        return tuple(self._index(Element(element.flip, step * element.turns)) for element in subgroup.elements)
+
     def permute(self, index: int, embedding: Tensor) -> Tensor:
         """What element ``index`` does to V of shape ``(..., |G|, m)``: row ``h`` receives row ``g⁻¹h``."""
         return embedding[..., list(self.left_quotient[index]), :]
@@ -113,11 +136,29 @@ C1, C2, C4 = Group(1, False), Group(2, False), Group(4, False)
 D1, D2, D4 = Group(1, True), Group(2, True), Group(4, True)
 
 
+def __getattr__(name: str) -> Group:
+    """Every ``C_n`` and ``D_n`` is an attribute of this module, so that its name can be registered like any other."""
+    if not (match := re.fullmatch(r"([CD])([1-9]\d*)", name)):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return Group(int(match[2]), match[1] == "D")
+
+
 def get_group(name: str) -> Group:
-    """The group called ``name`` (``"D4"``) or by its plane-group alias (``"p4m"``), in any case.
+    """The group called ``name`` (``"D12"``) or by its plane-group alias (``"p4m"``), in any case.
 
     Raises:
-        ConfigError: no such group, with the nearest name.
+        ConfigError: no such group, with the nearest name; or one of more elements than 48.
     """
+    if match := re.fullmatch(r"([cd])([1-9]\d*)", name.lower()):
+        order = int(match[2]) * (2 if match[1] == "d" else 1)
+        if order > LARGEST_ORDER:
+            raise ConfigError(
+                "model.group", f"{name.upper()} has {_counted(order)} elements", f"at most {LARGEST_ORDER}",
+                f"C{LARGEST_ORDER} or D{LARGEST_ORDER // 2} at most; 12 turns are rarely worse than more",
+            )  # fmt: skip
     group: Group = GROUPS.get(name)
     return group
+
+
+def _counted(order: int) -> str:
+    return str(order) if order < 10**6 else "too many"

@@ -152,9 +152,18 @@ def check_options(target: Any, options: Mapping[str, Any], where: str, provided:
     return checked
 
 
+LARGEST_ORDER = 48
+"""Of a group: the layers hold |G|² copies of each filter, the correlation head |G| features a pair of channels."""
+
 GROUPS = Registry(
     "group",
-    {name: f"eqae.groups:{name}" for name in ("C1", "C2", "C4", "D1", "D2", "D4")},
+    {
+        name: f"eqae.groups:{name}"
+        for name in (
+            *(f"C{n}" for n in range(1, LARGEST_ORDER + 1)),
+            *(f"D{n}" for n in range(1, LARGEST_ORDER // 2 + 1)),
+        )
+    },
     aliases={"p1": "C1", "p2": "C2", "p4": "C4", "pm": "D1", "pmm": "D2", "p4m": "D4"},
 )
 MODELS = Registry(

@@ -8,14 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from eqae.errors import ConfigError
 from eqae.groups import D4, Group, get_group
-from eqae.models.attention import AttentionBottleneck, EquivariantAttention
+from eqae.models import build_model
+from eqae.models.attention import AttentionBottleneck, AttentionMode, EquivariantAttention
 from eqae.models.base import Reconstruction
 from eqae.objectives.attention_entropy import attention_entropy
 from eqae.registry import GROUPS
 from eqae.testing import act_on_rows, assert_equivariant, assert_invariant, randomize
 
-LATTICE = [get_group(name) for name in GROUPS.names()]
+LATTICE = [get_group(name) for name in GROUPS if get_group(name).is_lattice]
 every_group = pytest.mark.parametrize("group", [*LATTICE, Group(12, True)], ids=lambda group: group.name)
 
 
@@ -115,3 +117,84 @@ def test_a_symmetric_image_has_at_least_the_entropy_of_its_stabiliser() -> None:
     v = sum(D4.permute(s, draw(1, 8, 5)) for s in range(4))
     weights = module.weights(v)
     assert -(weights * weights.log()).sum().item() >= math.log(4) - 1e-9
+
+
+# --- hard attention ---------------------------------------------------------------------------------------------
+
+
+def hard(group: Group, temperature: float = 1.0) -> AttentionBottleneck:
+    module = randomize(AttentionBottleneck(group, 5, 7, mode="hard", temperature=temperature).double())
+    assert isinstance(module, AttentionBottleneck)
+    return module
+
+
+@every_group
+def test_the_hard_choice_is_exactly_one_hot_and_moves_exactly_with_the_rows(group: Group) -> None:
+    module, v = hard(group).attention, draw(16, group.order, 5)
+    chosen = module.choice(module.weights(v))
+    assert torch.equal(chosen, chosen.round())
+    assert torch.equal(chosen.sum(1), torch.ones(16, dtype=torch.float64))
+    for g in range(group.order):
+        moved = module.choice(module.weights(group.permute(g, v)))
+        assert torch.equal(moved, group.permute(g, chosen.unsqueeze(-1)).squeeze(-1))
+
+
+@every_group
+def test_hard_attention_loses_nothing_on_the_way_and_its_code_does_not_move(group: Group) -> None:
+    bottleneck, v = hard(group), draw(16, group.order, 5)
+    module = bottleneck.attention
+    chosen = module.choice(module.weights(v))
+    restored = module.invert(chosen, module.apply_weights(chosen, v))
+    torch.testing.assert_close(restored, v, rtol=0, atol=1e-12)
+    assert_invariant(bottleneck.code, group, v, in_action=group.permute, tolerance=1e-12)
+    rows = act_on_rows(group)
+    assert_equivariant(lambda x: bottleneck(x)[0], group, v, in_action=rows, out_action=rows, tolerance=1e-12)
+
+
+def test_a_hard_choice_passes_the_gradient_of_the_softmax() -> None:
+    module, direction = hard(D4).attention, draw(4, 8, seed=2)
+    v = draw(4, 8, 5).requires_grad_()
+    (through,) = torch.autograd.grad((module.choice(module.weights(v)) * direction).sum(), v)
+    (soft,) = torch.autograd.grad((module.weights(v) * direction).sum(), v)
+    assert torch.equal(through, soft)
+    assert through.abs().max() > 0
+
+
+@pytest.mark.parametrize("stabiliser", [[0, 2], [0, 4], [0, 1, 2, 3], list(range(8))], ids=str)
+def test_which_of_the_tied_rows_of_a_symmetric_image_is_chosen_does_not_matter(stabiliser: list[int]) -> None:
+    module = hard(D4).attention
+    v = sum(D4.permute(s, draw(1, 8, 5)) for s in stabiliser)
+    weights = module.weights(v)
+    tied = (weights > weights.max() - 1e-12).squeeze(0).nonzero().squeeze(1)
+    assert len(tied) == len(stabiliser)
+    poses = [module.apply_weights(one[None], v) for one in torch.eye(8, dtype=torch.float64)[tied]]
+    for pose in poses[1:]:
+        torch.testing.assert_close(pose, poses[0])
+
+
+@pytest.mark.parametrize("mode", ["soft", "hard"])
+def test_temperature_sharpens_the_weights_and_does_not_change_their_order(mode: AttentionMode) -> None:
+    v = draw(6, 8, 5)
+    entropies = []
+    for temperature in (4.0, 1.0, 0.25):
+        module = randomize(EquivariantAttention(D4, 5, mode=mode, temperature=temperature).double())
+        weights = module.weights(v)
+        torch.testing.assert_close(weights, (module.score(v).squeeze(-1) / temperature).softmax(-1))
+        entropies.append(-(weights * weights.log()).sum(1).mean().item())
+    assert entropies[0] > entropies[1] > entropies[2] > 0
+
+
+def test_the_entropy_of_hard_attention_is_that_of_its_softmax() -> None:
+    bottleneck, v = hard(D4), draw(6, 8, 5)
+    assert torch.equal(bottleneck(v)[1], bottleneck.attention.weights(v))
+
+
+def test_the_model_takes_mode_and_temperature_and_refuses_them_without_attention() -> None:
+    options = {"fields": [2, 2], "code": 3, "attention_mode": "hard", "attention_temperature": 0.5}
+    model = build_model("eqae", (1, 12, 12), options | {"attention": 4})
+    assert (model.bottleneck.attention.mode, model.bottleneck.attention.temperature) == ("hard", 0.5)
+    with pytest.raises(ConfigError, match=r"model\.attention: absent.*hard.*0\.5"):
+        build_model("eqae", (1, 12, 12), options)
+    for bad in ({"attention_mode": "medium"}, {"attention_temperature": 0.0}, {"attention_temperature": float("nan")}):
+        with pytest.raises(ConfigError, match=next(iter(bad))):
+            build_model("eqae", (1, 12, 12), options | {"attention": 4} | bad)

@@ -30,7 +30,7 @@ from eqae.nn import (
 from eqae.registry import GROUPS
 from eqae.testing import Action, act_on_fields, act_on_images, act_on_rows
 
-LATTICE_GROUPS = [get_group(name) for name in GROUPS.names()]
+LATTICE_GROUPS = [get_group(name) for name in GROUPS if get_group(name).is_lattice]
 FIELDS = 3
 IMAGE_CHANNELS = 2
 
