@@ -9,8 +9,9 @@ from typing import Annotated
 from annotated_types import Ge, Le, MinLen
 from torch import Tensor, nn
 
+from eqae.errors import ConfigError
 from eqae.groups import Group, get_group
-from eqae.models.attention import AttentionBottleneck
+from eqae.models.attention import AttentionBottleneck, AttentionMode, Temperature
 from eqae.models.base import Autoencoder, Reconstruction
 from eqae.nn import (
     BlurPool,
@@ -48,12 +49,16 @@ class EquivariantAutoencoder(Autoencoder):
         fields: regular fields of each stride-2 stage; channels are ``fields·|G|``.
         code: m, the number of fields that V has.
         attention: size of the dense code of an attention bottleneck in the reconstruction path, or None.
+        attention_mode: ``soft``, or ``hard`` for canonicalisation; see
+            :class:`eqae.models.attention.EquivariantAttention`.
+        attention_temperature: divides the attention's scores.
         antialiased: whether each stride-2 convolution of the encoder becomes a 3x3 one of stride 1 whose rectified
             output is blurred and subsampled (:class:`eqae.nn.BlurPool`): four times the cost of that layer, and less
             change of V under shifts. The decoder stays as it is.
 
     Raises:
-        ConfigError: the image is not square or too small for ``len(fields)`` stages.
+        ConfigError: the image is not square or too small for ``len(fields)`` stages, or options of attention are set
+            where there is none.
     """
 
     def __init__(
@@ -64,6 +69,9 @@ class EquivariantAutoencoder(Autoencoder):
         code: int,
         attention: int | None = None,
         antialiased: bool = False,
+        *,
+        attention_mode: AttentionMode = "soft",
+        attention_temperature: float = 1.0,
     ) -> None:
         super().__init__(group, code, image_shape)
         plan = plan_sizes(image_shape, len(fields))
@@ -73,7 +81,7 @@ class EquivariantAutoencoder(Autoencoder):
         self.encoder = nn.Sequential(*chain(*stages, collapse))
         self.stage_ends = tuple(accumulate(map(len, stages)))
         self.decoder = nn.Sequential(*_decoder(group, image_shape[0], fields, code, plan))
-        self.bottleneck = None if attention is None else AttentionBottleneck(group, code, attention)
+        self.bottleneck = _bottleneck(group, code, attention, attention_mode, attention_temperature)
 
     def encode(self, images: Tensor) -> Tensor:
         """``(B, C, H, W)`` to V ``(B, |G|, m)``; row g says what row e would say of ``g⁻¹`` applied to the image."""
@@ -109,10 +117,28 @@ def build_eqae(
     fields: Annotated[tuple[Width, ...], MinLen(1)] = (12, 16, 24),
     code: Width = 32,
     attention: Width | None = None,
+    attention_mode: AttentionMode = "soft",
+    attention_temperature: Temperature = 1.0,
     antialiased: bool = False,
 ) -> EquivariantAutoencoder:
     """The registered ``eqae`` model; see :class:`EquivariantAutoencoder`."""
-    return EquivariantAutoencoder(get_group(group), image_shape, fields, code, attention, antialiased)
+    return EquivariantAutoencoder(
+        get_group(group), image_shape, fields, code, attention, antialiased,
+        attention_mode=attention_mode, attention_temperature=attention_temperature,
+    )  # fmt: skip
+
+
+def _bottleneck(
+    group: Group, channels: int, code: int | None, mode: AttentionMode, temperature: float
+) -> AttentionBottleneck | None:
+    if code is not None:
+        return AttentionBottleneck(group, channels, code, mode=mode, temperature=temperature)
+    if (mode, temperature) != ("soft", 1.0):
+        raise ConfigError(
+            "model.attention", f"absent, but attention_mode is {mode!r} and attention_temperature {temperature:g}",
+            "the size of the code behind the attention", "set model.attention: 64, or remove both options",
+        )  # fmt: skip
+    return None
 
 
 def _stages(
