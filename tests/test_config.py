@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eqae.config import Config, check_names, parse_config
+from eqae.config import Config, Ramp, check_names, parse_config
 from eqae.errors import ConfigError
 from eqae.yaml_file import LARGEST, apply_overrides, dump_yaml, read_yaml
 
@@ -34,6 +34,17 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"heads": ["mean", "grm"]}, "heads[1]: unknown head 'grm'", "did you mean 'gram'?"),
     ({"evaluators": ["invarianc"]}, "evaluators.invarianc: unknown evaluator", "did you mean 'invariance'?"),
     ({"objective": {"recon": 1}}, "objective.recon: unknown objective", "reconstruction"),
+    ({"objective": {"reconstruction": "much"}}, "objective.reconstruction: found 'much'", "number"),
+    ({"objective": {"reconstruction": True}}, "objective.reconstruction: found True", "a number, or a ramp"),
+    ({"objective": {"reconstruction": -1}}, "objective.reconstruction: found -1", "greater than or equal to 0"),
+    ({"objective": {"reconstruction": float("inf")}}, "objective.reconstruction: found inf", "finite number"),
+    ({"objective": {"a": {"form": 0, "to": 1}}}, "objective.a.form: unknown key", "did you mean 'from'?"),
+    ({"objective": {"a": {"from": 0}}}, "objective.a.to: missing", "a value"),
+    ({"objective": {"a": {"from": 0, "to": 1, "until": 0}}}, "objective.a.until: found 0", "greater than 0"),
+    ({"objective": {"a": {"from": 0, "to": 1, "until": 2}}}, "objective.a.until: found 2", "less than or equal to 1"),
+    ({"objective": {"a": {"from": -1, "to": 1}}}, "objective.a.from: found -1", "greater than or equal to 0"),
+    ({"objective": {"a": {"from": 0, "to": True}}}, "objective.a.to: found True", "not a boolean"),
+    ({"baselines": {"b": {"model": {}, "objective": {"a": {"to": -1, "from": 0}}}}}, "b.objective.a.to: found -1", "0"),
     ({"baselines": {"a": {"orbit_of": "b"}}}, "baselines.a.orbit_of: no baseline 'b' above", "listed before"),
 ]
 
@@ -59,6 +70,27 @@ def test_a_shipped_config_survives_writing_and_reading(path: Path, tmp_path: Pat
     written = tmp_path / "config.yaml"
     written.write_text(dump_yaml(config.model_dump(mode="json")))
     assert parse_config(read_yaml(written)) == config
+
+
+def test_a_ramp_survives_writing_and_reading_and_stands_in_the_file_as_it_was_written() -> None:
+    ramp = {"from": 0.0, "to": 0.1, "until": 0.5}
+    raw = {"objective": {"reconstruction": 1, "attention_entropy": ramp}}
+    config = parse_config(
+        raw | {"baselines": {"b": {"model": {"name": "eqae"}, "objective": {"reconstruction": ramp}}}}
+    )
+    dumped = config.model_dump(mode="json")
+    assert dumped["objective"] == {"reconstruction": 1.0, "attention_entropy": ramp}
+    assert dumped["baselines"]["b"]["objective"] == {"reconstruction": ramp}
+    assert parse_config(dumped) == config
+    assert parse_config({"objective": {"reconstruction": {"from": 0, "to": 1}}}).objective == {
+        "reconstruction": Ramp(**{"from": 0.0, "to": 1.0, "until": 1.0})
+    }
+
+
+def test_an_override_reaches_into_a_ramp() -> None:
+    raw = {"objective": {"attention_entropy": {"from": 0.0, "to": 0.1}}}
+    weight = parse_config(apply_overrides(raw, ["objective.attention_entropy.until=0.25"])).objective
+    assert weight["attention_entropy"] == Ramp(**{"from": 0.0, "to": 0.1, "until": 0.25})
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.name))

@@ -11,13 +11,28 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from eqae.errors import ConfigError, Problem, suggest
 from eqae.registry import DATASETS, DEFAULT_EVALUATORS, EVALUATORS, HEADS, MODELS, OBJECTIVES, Registry
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Counted = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""The weight of an objective; below zero it would be maximised, and most have no largest value."""
+_NUMBER: TypeAdapter[float] = TypeAdapter(Counted)
 
 
 class Section(BaseModel):
@@ -33,6 +48,34 @@ class Section(BaseModel):
         if isinstance(value, bool) and bool not in wanted and Any not in wanted:
             raise ValueError("a number or a word, not a boolean (YAML reads yes, no, on and off as booleans)")
         return value
+
+
+class Ramp(Section):
+    """A weight that moves in a straight line over the first part of training and then stays.
+
+    In YAML ``{from: 0.0, to: 0.1, until: 0.5}``; ``from`` is a word of Python's own, so the fields have other names.
+    """
+
+    start: Counted = Field(alias="from", description="at the first step")
+    end: Counted = Field(alias="to", description="when it has arrived")
+    until: float = Field(1.0, gt=0, le=1, description="share of training after which it has arrived")
+
+    @model_serializer
+    def _as_written(self) -> dict[str, float]:
+        return {"from": self.start, "to": self.end, "until": self.until}
+
+
+def _number_or_ramp(value: Any, _: ValidatorFunctionWrapHandler) -> float | Ramp:
+    """By hand, because the errors of a union speak of all its members at once."""
+    if isinstance(value, Mapping | Ramp):
+        return Ramp.model_validate(value)
+    if isinstance(value, bool):
+        raise ValueError("a number, or a ramp {from: 0.0, to: 0.1, until: 0.5}")
+    return _NUMBER.validate_python(value)
+
+
+Objectives = dict[str, Annotated[float | Ramp, WrapValidator(_number_or_ramp)]]
+"""Weights by the names of registered objectives."""
 
 
 class Choice(BaseModel):
@@ -110,7 +153,7 @@ class Baseline(Section):
     orbit_of: str | None = Field(None, description="instead of a network: the label of a baseline to average over D4")
     head: HeadChoice = Field(HeadChoice(name="mean"), description="its features; mean is the plain code for C1")
     augmentation: Augmentation | None = Field(None, description="null for the same as the main model's")
-    objective: dict[str, float] | None = Field(None, description="null for the same as the main model's")
+    objective: Objectives | None = Field(None, description="null for the same as the main model's")
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Baseline:
@@ -153,7 +196,9 @@ class Config(Section):
     model: ModelChoice = Field(ModelChoice(), description="which network")
     head: HeadChoice = Field(HeadChoice(), description="the features a loaded checkpoint gives")
     heads: tuple[HeadChoice, ...] = Field((), description="further heads to judge on the same trained model")
-    objective: dict[str, float] = Field({"reconstruction": 1.0}, description="weights of the registered objectives")
+    objective: Objectives = Field(
+        {"reconstruction": 1.0}, description="weights of the registered objectives: a number, or {from, to, until}"
+    )
     augmentation: Augmentation = Field(Augmentation(), description="of training images")
     training: Training = Field(Training(), description="how the weights are found")
     baselines: dict[str, Baseline] = Field({}, description="label -> model trained and judged beside")
@@ -280,7 +325,7 @@ def _siblings(location: list[str]) -> list[str]:
     for part in location:
         if isinstance(section, type) and issubclass(section, BaseModel) and part in section.model_fields:
             section = _section_type(section.model_fields[part].annotation)
-    return list(section.model_fields)
+    return [field.alias or name for name, field in section.model_fields.items()]
 
 
 def _section_type(annotation: Any) -> Any:

@@ -191,8 +191,9 @@ def test_the_entropy_of_hard_attention_is_that_of_its_softmax() -> None:
 
 def test_the_model_takes_mode_and_temperature_and_refuses_them_without_attention() -> None:
     options = {"fields": [2, 2], "code": 3, "attention_mode": "hard", "attention_temperature": 0.5}
-    model = build_model("eqae", (1, 12, 12), options | {"attention": 4})
-    assert (model.bottleneck.attention.mode, model.bottleneck.attention.temperature) == ("hard", 0.5)
+    bottleneck = build_model("eqae", (1, 12, 12), options | {"attention": 4}).bottleneck
+    assert isinstance(bottleneck, AttentionBottleneck)
+    assert (bottleneck.attention.mode, bottleneck.attention.temperature) == ("hard", 0.5)
     with pytest.raises(ConfigError, match=r"model\.attention: absent.*hard.*0\.5"):
         build_model("eqae", (1, 12, 12), options)
     for bad in ({"attention_mode": "medium"}, {"attention_temperature": 0.0}, {"attention_temperature": float("nan")}):

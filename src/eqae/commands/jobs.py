@@ -9,7 +9,7 @@ import torch
 from pydantic import JsonValue
 
 from eqae.checkpoint import ModelSpec
-from eqae.config import Baseline, Config, HeadChoice, Training
+from eqae.config import Baseline, Config, HeadChoice, Ramp, Training
 from eqae.data.base import Dataset
 from eqae.errors import ConfigError
 from eqae.evaluation.extraction import FeatureModel
@@ -22,6 +22,7 @@ from eqae.runs import RunDirectory
 from eqae.training.augment import Augment
 from eqae.training.fit import Recipe, seed_everything
 from eqae.training.module import Objective, Optimization
+from eqae.training.weight import Weight
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Job:
     untrained: Autoencoder | None
     head: Head
     untrained_head: Head | None
-    objectives: dict[str, tuple[float, Objective]]
+    objectives: dict[str, tuple[Weight, Objective]]
     spec: ModelSpec
     augment: Augment
     directory: RunDirectory
@@ -154,6 +155,10 @@ def recipe(training: Training, seed: int) -> Recipe:
     )
 
 
+def _weight(given: float | Ramp) -> Weight:
+    return Weight(given.start, given.end, given.until) if isinstance(given, Ramp) else Weight(given, given)
+
+
 def _alone(config: Config, label: str, baseline: Baseline) -> Config:
     """The config that trains one baseline by itself."""
     return config.model_copy(
@@ -203,7 +208,7 @@ def _job(config: Config, where: str, dataset: Dataset, directory: RunDirectory) 
         untrained=untrained,
         head=build_head(spec.head, model, spec.head_options, f"{where}head"),
         untrained_head=None if untrained is None else build_head(spec.head, untrained, spec.head_options),
-        objectives={name: (weight, OBJECTIVES.get(name)) for name, weight in config.objective.items()},
+        objectives={name: (_weight(weight), OBJECTIVES.get(name)) for name, weight in config.objective.items()},
         spec=spec,
         augment=Augment(config.augmentation.orientation, config.augmentation.noise),
         directory=directory,

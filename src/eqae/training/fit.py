@@ -38,6 +38,7 @@ from eqae.training.callbacks import (
 from eqae.training.module import AutoencoderModule, Objective, Optimization
 from eqae.training.progress import Progress
 from eqae.training.tracking import Tracker
+from eqae.training.weight import Weight
 
 MONITORED_IMAGES = 32
 PICTURED_IMAGES = 4
@@ -63,7 +64,7 @@ class Recipe:
 def fit(
     model: Autoencoder,
     dataset: Dataset,
-    objectives: Mapping[str, tuple[float, Objective]],
+    objectives: Mapping[str, tuple[Weight, Objective]],
     augment: Augment,
     recipe: Recipe,
     *,

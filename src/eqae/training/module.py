@@ -14,6 +14,7 @@ from eqae.data.datamodule import Batch
 from eqae.models.base import Autoencoder, Reconstruction
 from eqae.seeding import generator
 from eqae.training.augment import Augment
+from eqae.training.weight import Weight
 
 SHORTEST_CYCLE = 10
 """Steps; torch's one-cycle schedule divides by zero where its rise has no length, so fewer steps only fall."""
@@ -33,6 +34,9 @@ class Optimization:
 class AutoencoderModule(pl.LightningModule):
     """Trains ``model`` on a weighted sum of objectives.
 
+    A weight that moves is logged beside the losses; the validation loss has the weights of the moment too, so that its
+    curve bends where they do.
+
     Args:
         model: a built autoencoder.
         objectives: weight and function by name; each function maps a reconstruction and its target to a scalar.
@@ -45,7 +49,7 @@ class AutoencoderModule(pl.LightningModule):
     def __init__(
         self,
         model: Autoencoder,
-        objectives: Mapping[str, tuple[float, Objective]],
+        objectives: Mapping[str, tuple[Weight, Objective]],
         augment: Augment,
         optimization: Optimization,
         *,
@@ -100,7 +104,15 @@ class AutoencoderModule(pl.LightningModule):
         attention = None if output.attention is None else output.attention.float()
         output = Reconstruction(output.images.float(), output.embedding.float(), attention)
         terms = {name: function(output, target) for name, (_, function) in self.objectives.items()}
-        loss = torch.stack([self.objectives[name][0] * term for name, term in terms.items()]).sum()
+        weights = self._weights()
+        loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         logged = {f"{stage}/{name}": term.detach() for name, term in terms.items()} | {f"{stage}/loss": loss.detach()}
+        moving = [name for name, (weight, _) in self.objectives.items() if not weight.is_constant]
+        logged |= {f"{stage}/{name}_weight": torch.tensor(weights[name]) for name in moving}
         self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(target), sync_dist=True)
         return loss
+
+    def _weights(self) -> dict[str, float]:
+        """What each objective counts now."""
+        progress = self.trainer.global_step / self.trainer.estimated_stepping_batches
+        return {name: weight.at(progress) for name, (weight, _) in self.objectives.items()}
