@@ -4,7 +4,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from eqae.evaluation.bootstrap import bootstrap_agreement, bootstrap_mean, draw_interval
+from eqae.evaluation.bootstrap import (
+    bootstrap_agreement,
+    bootstrap_mean,
+    centred_interval,
+    draw_interval,
+    even_groups,
+    jackknife_interval,
+    leave_out,
+)
 from eqae.evaluation.cluster_metrics import METRICS, clustering_accuracy
 
 
@@ -79,3 +87,32 @@ def test_the_interval_over_draws_is_students() -> None:
     assert draw_interval(draws) == pytest.approx((expected.low, expected.high))
     assert draw_interval(np.array([1.0, 1.0])) == (1.0, 1.0)
     assert draw_interval(np.array([0.0, 1.0])) == (0.0, 1.0)
+
+
+def test_leaving_out_groups_of_images_gives_the_interval_of_a_mean() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(3, size=600)
+    values = rng.standard_normal(600)
+    without = [values[kept].mean() for kept in leave_out(even_groups(labels, 0, groups=100))]
+    low, high = jackknife_interval(values.mean(), without)
+    expected = stats.norm.interval(0.95, values.mean(), values.std() / np.sqrt(len(values)))
+    assert (low, high) == pytest.approx(expected, abs=0.02)
+
+
+def test_every_group_has_its_share_of_every_class_and_no_class_is_lost() -> None:
+    labels = np.repeat([0, 1, 2, 3], [40, 21, 2, 1])
+    groups = even_groups(labels, 0)
+    for label in range(3):
+        counts = np.bincount(groups[labels == label], minlength=20)
+        assert counts.max() - counts.min() <= 1
+    assert groups[-1] == -1
+    kept = list(leave_out(groups))
+    assert len(kept) == 20
+    assert all(set(labels[some]) == {0, 1, 2, 3} for some in kept)
+    assert sorted(np.concatenate([np.setdiff1d(np.arange(64), some) for some in kept])) == list(range(63))
+
+
+def test_an_undefined_value_or_a_single_group_leaves_no_interval() -> None:
+    assert jackknife_interval(1.0, [1.0]) == (None, None)
+    assert jackknife_interval(1.0, [1.0, float("nan")]) == (None, None)
+    assert centred_interval(1.0, [float("nan"), 2.0]) == (None, None)

@@ -27,6 +27,9 @@ def make_constant(evidence: Evidence) -> Evidence:
     return replace(evidence, train=constant(evidence.train), test=constant(evidence.test), turned=turned)
 
 
+FACTS = {"constant_feature_ratio", "relative_label_sharpness", "semantic_min_eigenvalue"}
+"""Figures without an interval: a count over features, the largest of many, the smallest of many."""
+
 KINDS: dict[str, Callable[[MakeEvidence], Evidence]] = {
     "labelled": lambda make: make(separation=1.0),
     "unlabelled": lambda make: make(labelled=False),
@@ -113,6 +116,15 @@ def test_a_metric_has_one_direction_and_a_wording(
         if metric_wording(score.metric).kind == "error":
             assert not score.higher_is_better
         assert metric_wording(score.metric).note != score.metric, f"{score.metric} has no wording"
+
+
+def test_every_figure_has_an_interval_and_the_number_of_images_behind_it(
+    evaluate: Callable[[Evidence], Findings], make_evidence: MakeEvidence
+) -> None:
+    for score in evaluate(make_evidence(separation=1.0, train=300)).scores:
+        if not score.note:
+            assert score.n > 0
+            assert (score.low is None) == (score.metric in FACTS), score.metric
 
 
 def test_an_evaluator_gives_the_same_twice_and_leaves_the_evidence_as_it_was(

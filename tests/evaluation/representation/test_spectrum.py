@@ -12,10 +12,11 @@ from sklearn.decomposition import PCA
 
 from eqae.evaluation.evidence import Evidence, NotAvailable
 from eqae.evaluation.representation.spectrum import (
-    covariance_eigenvalues,
     effective_rank,
     evaluate_spectrum,
     participation_ratio,
+    principal_coordinates,
+    resampled_variances,
 )
 
 MakeEvidence = Callable[..., Evidence]
@@ -34,7 +35,11 @@ def found(values: np.ndarray) -> dict[str, float]:
 def test_eigenvalues_are_those_of_the_covariance(images: int, width: int) -> None:
     features = np.random.default_rng(0).standard_normal((images, width)).astype(np.float32)
     expected = np.linalg.eigvalsh(np.cov(features.T.astype(np.float64)))[::-1][: min(images, width)]
-    np.testing.assert_allclose(covariance_eigenvalues(features), expected, atol=1e-6)
+    values, coordinates = principal_coordinates(features)
+    np.testing.assert_allclose(values, expected, atol=1e-6)
+    inner = np.cov(features.astype(np.float64).T).trace() * (images - 1)
+    assert np.square(coordinates).sum() == pytest.approx(inner, rel=1e-6)
+    np.testing.assert_allclose(coordinates.T @ coordinates, np.diag(expected) * (images - 1), atol=1e-4)
 
 
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=10))
@@ -91,3 +96,23 @@ def test_constant_features_have_no_spectrum(noise: float) -> None:
     values = 3 + noise * np.random.default_rng(0).standard_normal((40, 5))
     with pytest.raises(NotAvailable, match="constant"):
         evaluate_spectrum(evidence_of(values))
+
+
+def test_intervals_are_as_wide_as_new_images_make_them() -> None:
+    rng = np.random.default_rng(0)
+    scales = 0.7 ** np.arange(6)
+    ranks = [
+        effective_rank(principal_coordinates((rng.standard_normal((400, 6)) * scales).astype(np.float32))[0])
+        for _ in range(200)
+    ]
+    score = evaluate_spectrum(evidence_of(rng.standard_normal((400, 6)) * scales)).scores[0]
+    assert score.low is not None
+    assert score.high is not None
+    assert (score.high - score.low) / (4 * np.std(ranks)) == pytest.approx(1, abs=0.3)
+
+
+def test_variances_along_fixed_axes_are_those_of_the_resamples() -> None:
+    coordinates = np.random.default_rng(0).standard_normal((30, 3))
+    draw = np.random.default_rng(5).integers(30, size=30)
+    expected = np.sort(coordinates[draw].var(axis=0))[::-1]
+    np.testing.assert_allclose(resampled_variances(coordinates, 5)[0], expected, rtol=1e-6)

@@ -22,8 +22,7 @@ from eqae.evaluation.evidence import Evidence, Findings, FloatArray, IntArray, N
 from eqae.evaluation.geometry.boundary import boundary_points, bounded_distances, nearest_boundary
 from eqae.evaluation.geometry.class_distances import mean_class_distances, region_distances
 from eqae.evaluation.geometry.pictures import boundary_film, morph_film, open_gallery
-from eqae.evaluation.geometry.polytopes import Box, are_adjacent, largest_ball, sliced, volume_shares
-from eqae.evaluation.geometry.principal import fit_principal_map
+from eqae.evaluation.geometry.region_extent import extent_scores
 from eqae.evaluation.geometry.regions import Regions, probe_regions
 from eqae.evaluation.geometry.scales import median_distance
 from eqae.evaluation.linear_probe import LinearProbe, linear_probe
@@ -34,9 +33,7 @@ DoubleArray = NDArray[np.float64]
 
 _BLOCK = 1024  # images whose features are held in double precision
 _TRAIN, _TEST = 5000, 500  # images in comparisons of training with test images
-_SLICE = 64  # dimensions in which regions are measured by linear programmes
 _PAIRS = 200
-_SAMPLES = 20_000
 _BINS = 30
 _CLASSES = 20  # in the matrix of distances between classes
 _BELOW = 1e-6  # coordinates that are less than this below their bound are on it
@@ -78,7 +75,8 @@ def evaluate_regions(
     ``region_ball_radius``, mean radius of the largest ball in a region; ``region_volume_evenness``, the exponential of
     the entropy of the regions' shares of the box, over the number of classes: 1 where all are as large;
     ``region_adjacent_share``, share of up to 200 pairs of regions that have a facet in common. There, n counts classes
-    or pairs. In more dimensions than 64 the regions are those that the flat of these components cuts out.
+    or pairs, and intervals resample classes (those of the evenness: the 20,000 points that volumes are counted by). In
+    more dimensions than 64 the regions are those that the flat of these components cuts out.
 
     Drawings: ``"boundary_distances"``, histograms; ``"class_distances"``, for 2 to 20 classes, the mean exact distance
     from the rightly classified of up to 500 images of each class (rows) to the region of every other (columns), NaN
@@ -96,7 +94,7 @@ def evaluate_regions(
     case = _Case.of(evidence)
     scores = (
         *_distance_scores(case), *_nonnegative_scores(evidence, case), *_prediction_scores(case), _purity(case),
-        _neighbour_share(evidence, case), *_extent_scores(evidence, case),
+        _neighbour_share(evidence, case), *extent_scores(evidence, case.probe, case.regions, case.scale),
     )  # fmt: skip
     drawings = _histograms(case) | _class_distances(evidence, case) | _films(evidence, pictures, frames)
     return Findings(scores, drawings)
@@ -234,30 +232,6 @@ def _neighbour_share(evidence: Evidence, case: _Case) -> Score:
     radius = np.nan_to_num(case.distances[rows], nan=np.inf)
     samples[rows] = nearest <= radius
     return mean_score("guaranteed_neighbour_share", samples, seed=case.seed, higher_is_better=True)
-
-
-def _extent_scores(evidence: Evidence, case: _Case) -> Iterator[Score]:
-    train = evidence.train.upright[spread_evenly(len(evidence.train.labels), _TRAIN)]
-    principal = fit_principal_map(train, _SLICE, case.seed, case.probe.scaler)
-    if not len(principal.directions):
-        yield unavailable("region_ball_radius", "the training features do not vary")
-        return
-    centre, directions = principal.mean.astype(np.float64), principal.directions.astype(np.float64)
-    regions, box = sliced(case.regions, centre, directions), Box.around(principal(train))
-    count = len(regions.weights)
-    radii = np.array([largest_ball(regions, region, box).radius for region in range(count)])
-    yield _fact("region_ball_radius", float(radii.mean()) / case.scale, count)
-    shares = volume_shares(regions, box, _SAMPLES, case.seed)
-    yield _fact("region_volume_evenness", float(np.exp(entr(shares).sum())) / count, count)
-    pairs = np.column_stack(np.triu_indices(count, 1))
-    pairs = pairs[spread_evenly(len(pairs), _PAIRS)]
-    adjacent = [are_adjacent(regions, int(one), int(other), box) for one, other in pairs]
-    yield _fact("region_adjacent_share", float(np.mean(adjacent)), len(pairs))
-
-
-def _fact(metric: str, value: float, n: int) -> Score:
-    """A figure of the probe: no interval over images."""
-    return Score(metric, value, None, None, True, n)
 
 
 def _bootstrapped(metric: str, statistic: Callable[[IntArray], float], images: int, seed: int) -> Score:

@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from eqae.data.base import UNLABELED
-from eqae.evaluation.bootstrap import bootstrap_statistic
+from eqae.evaluation.bootstrap import bootstrap_statistic, even_groups, jackknife_interval, leave_out
 from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Findings, IntArray, NotAvailable, Score
 from eqae.evaluation.feature_space import feature_space
@@ -43,8 +43,8 @@ def evaluate_calibration(evidence: Evidence) -> Findings:
     above 1 it was too sure of itself. Test images of classes that it never saw are left out.
 
     Not measured: calibration under rising label noise or on turned images, calibration of each class by itself, and of
-    the classifier that a model may bring along; the images that set the temperature are not resampled, so intervals
-    leave out their luck.
+    the classifier that a model may bring along. The interval of the temperature leaves out a twentieth of the images
+    that set it at a time; those of the scaled figures take it as given.
 
     Drawing ``"reliability"``: ``confidence``, ``accuracy`` and ``images`` of every bin as fitted, and the same with
     ``scaled_`` before them; NaN in empty bins.
@@ -54,7 +54,8 @@ def evaluate_calibration(evidence: Evidence) -> Findings:
             constant.
     """
     feature_space(evidence)
-    probe, temperature, held_out = _fit(evidence)
+    probe, held_out = _fit(evidence)
+    temperature = _temperature(*held_out, evidence.seed)
     judged = np.flatnonzero(np.isin(evidence.test.labels, probe.classes))
     if not len(judged):
         raise NotAvailable("no test images of the classes the probe was fitted on")
@@ -62,9 +63,9 @@ def evaluate_calibration(evidence: Evidence) -> Findings:
         probe.logits(evidence.test.upright[judged[start : start + _BLOCK]]) for start in range(0, len(judged), _BLOCK)
     ])  # fmt: skip
     truth = np.searchsorted(probe.classes, evidence.test.labels[judged])
-    scaled = logits / temperature
+    scaled = logits / temperature.value
     scores = [*_scores(logits, truth, "", evidence.seed), *_scores(scaled, truth, SCALED, evidence.seed)]
-    scores.append(Score("temperature", temperature, None, None, False, held_out))
+    scores.append(temperature)
     after = {f"scaled_{key}": values for key, values in _reliability(scaled, truth).items()}
     return Findings(tuple(scores), {"reliability": _reliability(logits, truth) | after})
 
@@ -85,8 +86,15 @@ def expected_calibration_error(confidence: DoubleArray, right: NDArray[np.bool_]
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-def _fit(evidence: Evidence) -> tuple[LinearProbe, float, int]:
-    """The probe, its temperature, and the number of images behind that."""
+def _temperature(logits: DoubleArray, truth: IntArray, seed: int) -> Score:
+    value = fit_temperature(logits, truth)
+    without = [fit_temperature(logits[kept], truth[kept]) for kept in leave_out(even_groups(truth, seed))]
+    interval = jackknife_interval(value, without)
+    return Score("temperature", value, *within(interval, 0), False, len(truth))
+
+
+def _fit(evidence: Evidence) -> tuple[LinearProbe, tuple[DoubleArray, IntArray]]:
+    """The probe, and logits and classes of the images that set its temperature."""
     known = np.flatnonzero(evidence.train.labels != UNLABELED)
     chosen = np.random.default_rng(evidence.seed).permutation(known[spread_evenly(len(known), IMAGES)])
     fitted, rest = np.split(chosen, [int(FITTED_SHARE * len(chosen))])
@@ -99,7 +107,7 @@ def _fit(evidence: Evidence) -> tuple[LinearProbe, float, int]:
     if not len(rest):
         raise NotAvailable("no training images left to set the temperature on")
     truth = np.searchsorted(probe.classes, labels[rest])
-    return probe, fit_temperature(probe.logits(features[rest]), truth), len(rest)
+    return probe, (probe.logits(features[rest]), truth)
 
 
 def _scores(logits: DoubleArray, truth: IntArray, condition: str, seed: int) -> Iterator[Score]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import pdist, squareform
+from scipy.stats import binomtest
 
 from eqae.evaluation.bootstrap import bootstrap_statistic
 from eqae.evaluation.declaration import Scale, evaluator
@@ -40,7 +41,8 @@ def evaluate_dependence(evidence: Evidence) -> Findings:
     square for ``"mirror"``. The distance of two angles that differ by δ is the chord ``2 |sin(k δ / 2)|`` of a k-fold
     symmetric circle: features that see angles up to quarter turns only are invisible to the plain chord. The
     figure is bias-corrected (Székely & Rizzo 2014), so it scatters about 0 under independence, where it may be
-    negative, and is 1 where distances agree up to scale. The p-value is by 199 permutations of the transforms.
+    negative, and is 1 where distances agree up to scale. The p-value is by 199 permutations of the transforms;
+    its interval says what these leave open, not what other images would.
 
     Images whose own pose is random hide every further turn: on such data only what the pixel lattice and the
     interpolation leave behind can be seen here, and images of one common pose are the sharper test.
@@ -141,4 +143,6 @@ def _scores(features: DoubleArray, transforms: DoubleArray, condition: str, seed
     rng = np.random.default_rng(seed)
     shuffled = (rng.permutation(images) for _ in range(_PERMUTATIONS))
     reached = sum(float(np.vdot(a, b[np.ix_(order, order)])) >= float(np.vdot(a, b)) for order in shuffled)
-    yield Score(P_VALUE, (1 + reached) / (1 + _PERMUTATIONS), None, None, True, images, condition)
+    value = (1 + reached) / (1 + _PERMUTATIONS)
+    among = binomtest(reached, _PERMUTATIONS).proportion_ci(method="wilson")
+    yield Score(P_VALUE, value, min(value, among.low), max(value, among.high), True, images, condition)
