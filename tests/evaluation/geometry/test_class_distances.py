@@ -72,7 +72,7 @@ def test_a_class_that_never_leads_is_infinitely_far() -> None:
 def test_means_leave_out_what_is_not_there() -> None:
     distances = np.array([[0, 1, math.inf, 2], [0, 3, math.inf, 4], [5, 0, math.inf, 6]])
     found = mean_class_distances(distances, np.array([0, 0, 1]))
-    np.testing.assert_array_equal(found[0], [math.nan, 2, math.nan, 3])
-    np.testing.assert_array_equal(found[1], [5, math.nan, math.nan, 6])
+    np.testing.assert_array_equal(found[0], [0, 2, math.nan, 3])
+    np.testing.assert_array_equal(found[1], [5, 0, math.nan, 6])
     assert np.isnan(found[2:]).all()
     assert found.shape == (4, 4)

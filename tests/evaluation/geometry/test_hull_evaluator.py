@@ -248,6 +248,9 @@ def test_class_hulls_and_answers_are_those_of_the_definitions(make_evidence: Mak
     np.testing.assert_allclose(samples, own / scale, atol=1e-9)
     assert found["other_hull_distance", "6-d"].value == pytest.approx(other.mean() / scale)
     assert found["own_hull_inside_share", "6-d"].value == (own < 1e-6).mean()
+    matrix = evaluate_hulls(evidence).drawings["hull_class_distances"]["distances"]
+    expected = [[hull[truth == label].mean() / scale for hull in hulls] for label in range(3)]
+    np.testing.assert_allclose(matrix, expected, rtol=1e-6)
     wrong = fit_probe(vertices.astype(np.float32), labels, 0).predict(queries.astype(np.float32)) != truth
     relative = project_on_hull(queries, vertices).distances / scale
     for ending, members in (("correct", ~wrong), ("wrong", wrong)):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
+from eqae.evaluation.evidence import Evidence, IntArray
 from eqae.evaluation.geometry.regions import Regions
 
 DoubleArray = NDArray[np.float64]
+
+MOST_CLASSES = 20
+"""Classes beyond which no matrix is drawn."""
 
 _EMPTY = 1e-8  # residuals below this, where that of a region one unit away is 0.7, say that there is none
 
@@ -53,10 +59,10 @@ def _least_distance(normals: DoubleArray, levels: DoubleArray) -> float:
     return unit * float(np.sqrt(max(1.0 / residual**2 - 1.0, 1.0)))  # no nearer than the furthest hyperplane
 
 
-def mean_class_distances(distances: DoubleArray, own: NDArray[np.int64]) -> DoubleArray:
+def mean_class_distances(distances: DoubleArray, own: IntArray) -> DoubleArray:
     """Mean distance from the points of each class to every class, ``(C, C)``.
 
-    NaN on the diagonal, in rows of classes without a point, and in columns of regions without one.
+    NaN in rows of classes without a point, and in columns of regions without one.
 
     Args:
         distances: ``(N, C)``.
@@ -65,6 +71,12 @@ def mean_class_distances(distances: DoubleArray, own: NDArray[np.int64]) -> Doub
     found = np.full((distances.shape[1], distances.shape[1]), np.nan)
     for label in np.unique(own):
         found[label] = distances[own == label].mean(axis=0)
-    np.fill_diagonal(found, np.nan)
     found[~np.isfinite(found)] = np.nan
     return found
+
+
+def class_matrix(evidence: Evidence, classes: IntArray, distances: DoubleArray) -> dict[str, Any]:
+    """What the report draws of ``distances (C, C)`` between ``classes (C,)``: their titles and the matrix."""
+    names = evidence.class_names
+    titles = [names[label] if label < len(names) else str(label) for label in classes]
+    return {"classes": titles, "distances": distances}

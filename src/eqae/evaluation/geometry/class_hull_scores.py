@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eqae.data.base import UNLABELED
 from eqae.evaluation.bootstrap import bootstrap_statistic
-from eqae.evaluation.evidence import Evidence, IntArray, NotAvailable, Score
+from eqae.evaluation.evidence import Evidence, Findings, IntArray, NotAvailable, Score
 from eqae.evaluation.geometry.boundary import nearest_boundary
+from eqae.evaluation.geometry.class_distances import MOST_CLASSES, class_matrix, mean_class_distances
 from eqae.evaluation.geometry.class_hulls import class_hull_distances, nearest_hull_hits, own_and_other
 from eqae.evaluation.geometry.controls import gaussian_control
 from eqae.evaluation.geometry.hull import project_on_hull
@@ -37,28 +39,42 @@ _LOWER_IS_BETTER = {
 }
 
 
-def labelled_scores(evidence: Evidence, case: HullCase, level: HullLevel) -> Iterator[Score]:
-    """Every score of :func:`eqae.evaluation.geometry.hull_evaluation.evaluate_hulls` that needs labels."""
+def labelled_findings(evidence: Evidence, case: HullCase, level: HullLevel) -> Findings:
+    """All of :func:`eqae.evaluation.geometry.hull_evaluation.evaluate_hulls` that needs labels."""
     try:
-        yield from _class_scores(case, level)
+        found = _class_findings(evidence, case, level)
     except NotAvailable as reason:
-        for metric, lower in _LOWER_IS_BETTER.items():
-            yield unavailable(metric, str(reason), higher_is_better=not lower, condition=level.condition)
+        found = Findings(tuple(
+            unavailable(metric, str(reason), higher_is_better=not lower, condition=level.condition)
+            for metric, lower in _LOWER_IS_BETTER.items()
+        ))  # fmt: skip
     try:
-        yield _pure_share(evidence)
+        pure = _pure_share(evidence)
     except NotAvailable as reason:
-        yield unavailable("class_hulls_pure_share", str(reason))
+        pure = unavailable("class_hulls_pure_share", str(reason))
+    return Findings((*found.scores, pure), found.drawings)
 
 
-def _class_scores(case: HullCase, level: HullLevel) -> Iterator[Score]:
+def _class_findings(evidence: Evidence, case: HullCase, level: HullLevel) -> Findings:
     vertices, queries = level.cloud
     if not (case.truth != UNLABELED).any():
         raise NotAvailable("no labelled test images")
     probe = fit_probe(vertices.astype(np.float32), case.labels, case.seed)
     distances = class_hull_distances(queries, vertices, case.labels, probe.classes)
-    yield from _hull_scores(case, level, distances, probe.classes)
-    yield from _answer_scores(case, level, probe)
-    yield _boundary_ratio(level, probe, case.seed)
+    scores = (
+        *_hull_scores(case, level, distances, probe.classes), *_answer_scores(case, level, probe),
+        _boundary_ratio(level, probe, case.seed),
+    )  # fmt: skip
+    return Findings(scores, _matrix(evidence, case, distances / level.own.scale, probe.classes))
+
+
+def _matrix(evidence: Evidence, case: HullCase, distances: DoubleArray, classes: IntArray) -> dict[str, Any]:
+    """Mean distance from the queries of each class (rows) to the hull of every class (columns)."""
+    known = np.isin(case.truth, classes)
+    if len(classes) > MOST_CLASSES or not known.any():
+        return {}
+    means = mean_class_distances(distances[known], np.searchsorted(classes, case.truth[known]))
+    return {"hull_class_distances": class_matrix(evidence, classes, means)}
 
 
 def _hull_scores(case: HullCase, level: HullLevel, distances: DoubleArray, classes: IntArray) -> Iterator[Score]:

@@ -15,7 +15,7 @@ from eqae.data.base import UNLABELED
 from eqae.evaluation.bootstrap import bootstrap_statistic
 from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Findings, IntArray, NotAvailable, Score
-from eqae.evaluation.geometry.class_hull_scores import labelled_scores
+from eqae.evaluation.geometry.class_hull_scores import labelled_findings
 from eqae.evaluation.geometry.controls import CONTROLS, gaussian_control
 from eqae.evaluation.geometry.hull import HullProjection
 from eqae.evaluation.geometry.hull_case import HullCase, HullLevel, principal_cloud
@@ -69,7 +69,9 @@ def evaluate_hulls(
     ``class_hulls_pure_share`` is the share of training images in the region of their own class: a region is convex, so
     the hull of all images in it lies in it. Definitions other than of the projection are our own formulation.
 
-    Drawing ``"hull_table"``: mean distance and share inside by dimension, of features and controls.
+    Drawings: ``"hull_table"``, mean distance and share inside by dimension, of features and controls;
+    ``"hull_class_distances"``, for 2 to 20 classes, the mean distance from test images of each class (rows) to the hull
+    of every class (columns), in the unit of ``hull_distance``.
 
     Args:
         evidence: of one model.
@@ -92,11 +94,12 @@ def evaluate_hulls(
     rng = np.random.default_rng(case.seed)
     levels = [HullLevel.of(cloud, dimension, CONTROLS, rng) for dimension in chosen]
     at_class = max((level for level in levels if level.dimension <= class_dimension), default=levels[0], key=_dimension)
+    labelled = labelled_findings(evidence, case, at_class)
     scores = (
         *(score for level in levels for score in _level_scores(case, level)),
-        *labelled_scores(evidence, case, at_class), *_pixel_scores(evidence, case, chosen),
+        *labelled.scores, *_pixel_scores(evidence, case, chosen),
     )  # fmt: skip
-    return Findings(scores, {"hull_table": _table(levels)})
+    return Findings(scores, {"hull_table": _table(levels), **labelled.drawings})
 
 
 def _dimension(level: HullLevel) -> int:

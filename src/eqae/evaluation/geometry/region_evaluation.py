@@ -20,7 +20,7 @@ from eqae.evaluation.cluster_metrics import purity
 from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Findings, FloatArray, IntArray, NotAvailable, Score
 from eqae.evaluation.geometry.boundary import boundary_points, bounded_distances, nearest_boundary
-from eqae.evaluation.geometry.class_distances import mean_class_distances, region_distances
+from eqae.evaluation.geometry.class_distances import MOST_CLASSES, class_matrix, mean_class_distances, region_distances
 from eqae.evaluation.geometry.pictures import boundary_film, morph_film, open_gallery
 from eqae.evaluation.geometry.region_extent import extent_scores
 from eqae.evaluation.geometry.regions import Regions, probe_regions
@@ -35,7 +35,6 @@ _BLOCK = 1024  # images whose features are held in double precision
 _TRAIN, _TEST = 5000, 500  # images in comparisons of training with test images
 _PAIRS = 200
 _BINS = 30
-_CLASSES = 20  # in the matrix of distances between classes
 _BELOW = 1e-6  # coordinates that are less than this below their bound are on it
 _NONNEGATIVE = {
     "boundary_distance_nonnegative": True,
@@ -266,15 +265,14 @@ def _histograms(case: _Case) -> dict[str, Any]:
 
 def _class_distances(evidence: Evidence, case: _Case) -> dict[str, Any]:
     right, classes = np.flatnonzero(case.right), case.probe.classes
-    if len(classes) > _CLASSES or not len(right):
+    if len(classes) > MOST_CLASSES or not len(right):
         return {}
     rows = right[spread_evenly(len(right), _TEST)]
     points = case.probe.standardize(evidence.test.upright[rows]).astype(np.float64)
     distances = region_distances(case.regions, points) / case.scale
     means = mean_class_distances(distances, np.searchsorted(classes, case.said[rows]))
-    names = evidence.class_names
-    titles = [names[label] if label < len(names) else str(label) for label in classes]
-    return {"class_distances": {"classes": titles, "distances": means}}
+    np.fill_diagonal(means, np.nan)  # the own region: no distance, and no part of the colour scale
+    return {"class_distances": class_matrix(evidence, classes, means)}
 
 
 def _films(evidence: Evidence, pictures: int, frames: int) -> dict[str, Any]:

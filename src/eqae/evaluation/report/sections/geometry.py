@@ -50,6 +50,11 @@ _CLASSES = (
     "How far the class of a column is from images of the class of a row, rightly classified: the mean exact distance "
     "to its region, as a share of the median distance between images. Dark pairs are easily mistaken."
 )
+_CLASS_HULLS = (
+    "Mean distance from test images of the class of a row to the hull of the training images of the class of a column, "
+    "as a share of the median distance between images. Good is a diagonal darker than all else in its row: an image is "
+    "more like a mixture of its own kind than of any other."
+)
 _FILM = (
     "From the left: a test image; its reconstruction; the nearest point at which a linear probe on the codes changes "
     "its answer, decoded; the nearest point between training codes, decoded. Below: true class, the probe's answer → "
@@ -84,8 +89,10 @@ _REGION_COLUMNS = (
 
 def geometry_section(subject: Subject) -> Markup:
     """Tables of regions and of hulls with their figures, and decoded pictures where there is a decoder."""
-    regions = join(score_table(subject, _REGION_COLUMNS), _histograms(subject), _class_distances(subject))
-    hulls = join(*(score_table(subject, columns) for columns in _hull_columns(subject)), _curves(subject))
+    classes = _class_matrices(subject, "class_distances", _CLASSES)
+    regions = join(score_table(subject, _REGION_COLUMNS), _histograms(subject), classes)
+    tables = (score_table(subject, columns) for columns in _hull_columns(subject))
+    hulls = join(*tables, _curves(subject), _class_matrices(subject, "hull_class_distances", _CLASS_HULLS))
     films = join(_films(subject), _morphs(subject))
     return join(
         join(tag("p", _HOW_TO_READ), regions) if regions else Markup(),
@@ -134,9 +141,9 @@ def _alt(model: str) -> str:
     return f"Histogram of the distances to the decision boundary of {model}, right answers and mistakes apart."
 
 
-def _class_distances(subject: Subject) -> Markup:
+def _class_matrices(subject: Subject, name: str, caption: str) -> Markup:
     """A matrix a model, of one colour scale, and its closest pair in words."""
-    found = subject.drawings("class_distances")
+    found = subject.drawings(name)
     if not found:
         return Markup()
     matrices = {model: np.asarray(drawing["distances"], dtype=np.float64) for model, drawing in found.items()}
@@ -145,20 +152,21 @@ def _class_distances(subject: Subject) -> Markup:
         tag(
             "div",
             model_label(subject, model),
-            heatmaps({"": matrix}, scale, f"Mean distances from images of each class to every other class, {model}."),
+            heatmaps({"": matrix}, scale, f"Mean distances from images of each class to every class, {model}."),
             tag("small", _closest_pair(matrix, found[model]["classes"])),
             class_="panel",
         )
         for model, matrix in matrices.items()
     ]
-    return figure(join(colour_bar(scale), tag("div", *panels, class_="panels")), _CLASSES)
+    return figure(join(colour_bar(scale), tag("div", *panels, class_="panels")), caption)
 
 
 def _closest_pair(matrix: NDArray[np.float64], classes: Sequence[str]) -> str:
-    if not np.isfinite(matrix).any():
+    others = np.where(np.eye(len(matrix), dtype=bool), np.nan, matrix)
+    if not np.isfinite(others).any():
         return "No class can be reached from another."
-    here, there = divmod(int(np.nanargmin(matrix)), len(classes))
-    return f"Closest: {classes[here]} to {classes[there]}, {matrix[here, there]:.2g} on average."
+    here, there = divmod(int(np.nanargmin(others)), len(classes))
+    return f"Closest: {classes[here]} to {classes[there]}, {others[here, there]:.2g} on average."
 
 
 def _curves(subject: Subject) -> Markup:
