@@ -131,7 +131,7 @@ def test_orders_of_the_lattice_groups_are_those_of_the_field() -> None:
 def test_a_group_that_leaves_the_lattice_refuses_to_move_pixels() -> None:
     octagonal = Group(8, False)
     assert not octagonal.is_lattice
-    with pytest.raises(ConfigError, match=r"C8.*45 degrees.*C1, C2, C4, D1, D2, D4"):
+    with pytest.raises(ConfigError, match=r"C8.*45 degrees.*multiple of 90"):
         octagonal.act(1, torch.zeros(1, 1, 4, 4))
 
 

@@ -7,6 +7,11 @@ import secrets
 from pathlib import Path
 
 
+def user_cache() -> Path:
+    """``eqae`` in the user's cache directory (XDG base directory specification)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "eqae"
+
+
 def write_atomically(path: str | Path, data: bytes | str) -> None:
     """Write ``data`` to ``path`` in one step; text is encoded as UTF-8.
 

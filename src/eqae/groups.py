@@ -93,20 +93,25 @@ class Group:
         """Counter-clockwise turn of element ``index`` in degrees, applied after its reflection."""
         return 360.0 * self.elements[index].turns / self.rotations
 
+    @cached_property
+    def exact_elements(self) -> tuple[int, ...]:
+        """Indices of the elements that :meth:`act` can apply, those of :attr:`lattice`; the identity is first."""
+        return self.indices_of(self.lattice)
+
     def act(self, index: int, images: Tensor) -> Tensor:
         """Move images ``(..., H, W)`` by element ``index``, pixel by pixel and without interpolation.
 
         Raises:
-            ConfigError: the group is not a symmetry of the pixel lattice.
+            ConfigError: the element is not a symmetry of the pixel lattice.
         """
-        if not self.is_lattice:
-            raise ConfigError(
-                f"group {self.name}", f"its turns of {360 / self.rotations:g} degrees leave the pixel lattice",
-                "one of C1, C2, C4, D1, D2, D4", "use eqae.data.transforms.rotate, which interpolates",
-            )  # fmt: skip
         flip, turns = self.elements[index]
+        quarter_turns, rest = divmod(4 * turns, self.rotations)
+        if rest:
+            raise ConfigError(
+                f"group {self.name}", f"its turn of {self.angle(index):g} degrees leaves the pixel lattice",
+                "a multiple of 90 degrees", "use eqae.data.transforms.rotate, which interpolates",
+            )  # fmt: skip
         moved = images.flip(-1) if flip else images
-        quarter_turns = turns * 4 // self.rotations
         return moved.rot90(quarter_turns, (-2, -1)) if quarter_turns else moved
 
     def indices_of(self, subgroup: Group) -> tuple[int, ...]:

@@ -13,38 +13,32 @@ from eqae.errors import ConfigError
 from eqae.groups import Group, get_group
 from eqae.models.attention import AttentionBottleneck, AttentionMode, Temperature
 from eqae.models.base import Autoencoder, Reconstruction
-from eqae.nn import (
-    BlurPool,
-    FieldBatchNorm,
-    LiftingConv,
-    ProjectionConvTranspose,
-    RegularConv,
-    RegularConvTranspose,
-    SizePlan,
-    Window,
-    fibre_to_rows,
-    plan_sizes,
-    rows_to_fibre,
-)
+from eqae.models.chains import activated, decoder_layers, encoder_stages
+from eqae.nn import RegularConv, fibre_to_rows, plan_sizes, rows_to_fibre
 
 Width = Annotated[int, Ge(1), Le(4096)]
 """A number of fields; bounded so that no file can ask for more memory than a machine has."""
 
-SAME = Window(3, 1, 1)
-PIXEL_VARIANCE = 0.1
-"""Of images in [0, 1]; a decoder that begins at that scale does not spend its first epochs shrinking."""
+Kernel = Annotated[int, Ge(1), Le(15)]
+"""Side of a kernel in pixels."""
 
 
 class EquivariantAutoencoder(Autoencoder):
-    """Images to V ``(B, |G|, m)`` and back (Kuzminykh et al. 2018), exact for every lattice group and image size.
+    """Images to V ``(B, |G|, m)`` and back (Kuzminykh et al. 2018), exact at every image size for every element that
+    moves pixels onto pixels.
 
-    Encoder: per stage a stride-2 group convolution and a 3x3 one, each with field batch normalisation and a
+    Encoder: per stage a stride-2 group convolution and one of stride 1, each with field batch normalisation and a
     rectifier; then one kernel that covers the remaining map and leaves V, normalised and rectified like every layer
     before it. The decoder runs the same size plan backwards with transposed convolutions and ends in a projection to
     the image. With ``group=C1`` this is a plain convolutional autoencoder, layer by layer.
 
+    Groups that are no symmetries of the pixel lattice (C8, D12, ...) have steerable kernels
+    (:mod:`eqae.nn.basis`), which look at the disc that every turn maps onto itself (:class:`eqae.nn.DiscMask`), and
+    resample by blur and interpolation, as a stride keeps to the lattice. Between the exact elements they are
+    equivariant as far as sampling allows.
+
     Args:
-        group: a lattice group.
+        group: any cyclic or dihedral group.
         image_shape: ``(C, H, W)`` with ``H == W``.
         fields: regular fields of each stride-2 stage; channels are ``fields·|G|``.
         code: m, the number of fields that V has.
@@ -54,11 +48,12 @@ class EquivariantAutoencoder(Autoencoder):
         attention_temperature: divides the attention's scores.
         antialiased: whether each stride-2 convolution of the encoder becomes a 3x3 one of stride 1 whose rectified
             output is blurred and subsampled (:class:`eqae.nn.BlurPool`): four times the cost of that layer, and less
-            change of V under shifts. The decoder stays as it is.
+            change of V under shifts. The decoder stays as it is. Groups off the lattice have it in any case.
+        kernel: side of the kernels of stride 1, odd; None: 3 on the lattice, 5 off it, where 3 resolves little.
 
     Raises:
-        ConfigError: the image is not square or too small for ``len(fields)`` stages, or options of attention are set
-            where there is none.
+        ConfigError: the image is not square or too small for ``len(fields)`` stages, a kernel is even or cannot be
+            turned by the group, or options of attention are set where there is none.
     """
 
     def __init__(
@@ -72,15 +67,17 @@ class EquivariantAutoencoder(Autoencoder):
         *,
         attention_mode: AttentionMode = "soft",
         attention_temperature: float = 1.0,
+        kernel: int | None = None,
     ) -> None:
         super().__init__(group, code, image_shape)
-        plan = plan_sizes(image_shape, len(fields))
-        stages = _stages(group, image_shape[0], fields, plan, antialiased)
+        plan, side = plan_sizes(image_shape, len(fields)), _odd_kernel(kernel, group)
+        blurred = antialiased or not group.is_lattice
+        stages = encoder_stages(group, image_shape[0], fields, plan, side, blurred=blurred)
         # V is rectified: as sums of non-negative parts its features lie closer to the classes (docs/decisions.md).
-        collapse = _activated(RegularConv(group, fields[-1], code, plan.collapse), group, code)
+        collapse = activated(RegularConv(group, fields[-1], code, plan.collapse), group, code)
         self.encoder = nn.Sequential(*chain(*stages, collapse))
         self.stage_ends = tuple(accumulate(map(len, stages)))
-        self.decoder = nn.Sequential(*_decoder(group, image_shape[0], fields, code, plan))
+        self.decoder = nn.Sequential(*decoder_layers(group, image_shape[0], fields, code, plan, side))
         self.bottleneck = _bottleneck(group, code, attention, attention_mode, attention_temperature)
 
     def encode(self, images: Tensor) -> Tensor:
@@ -120,12 +117,21 @@ def build_eqae(
     attention_mode: AttentionMode = "soft",
     attention_temperature: Temperature = 1.0,
     antialiased: bool = False,
+    kernel: Kernel | None = None,
 ) -> EquivariantAutoencoder:
     """The registered ``eqae`` model; see :class:`EquivariantAutoencoder`."""
     return EquivariantAutoencoder(
         get_group(group), image_shape, fields, code, attention, antialiased,
-        attention_mode=attention_mode, attention_temperature=attention_temperature,
+        attention_mode=attention_mode, attention_temperature=attention_temperature, kernel=kernel,
     )  # fmt: skip
+
+
+def _odd_kernel(kernel: int | None, group: Group) -> int:
+    if kernel is None:
+        return 3 if group.is_lattice else 5
+    if kernel % 2 == 0:
+        raise ConfigError("model.kernel", f"{kernel}", "an odd number, which keeps the size", "3, 5 or 7")
+    return kernel
 
 
 def _bottleneck(
@@ -139,40 +145,3 @@ def _bottleneck(
             "the size of the code behind the attention", "set model.attention: 64, or remove both options",
         )  # fmt: skip
     return None
-
-
-def _stages(
-    group: Group, channels: int, fields: Sequence[int], plan: SizePlan, antialiased: bool
-) -> list[list[nn.Module]]:
-    stages: list[list[nn.Module]] = []
-    for stage, (width, window) in enumerate(zip(fields, plan.windows, strict=True)):
-        window.check(f"encoder stage {stage}", plan.sizes[stage])
-        entry = SAME if antialiased else window
-        first = (
-            LiftingConv(group, channels, width, entry)
-            if stage == 0
-            else RegularConv(group, fields[stage - 1], width, entry)
-        )
-        second = RegularConv(group, width, width, SAME)
-        blur = [BlurPool(plan.sizes[stage])] if antialiased else []
-        stages.append([*_activated(first, group, width), *blur, *_activated(second, group, width)])
-    return stages
-
-
-def _decoder(group: Group, channels: int, fields: Sequence[int], code: int, plan: SizePlan) -> list[nn.Module]:
-    expand = RegularConvTranspose(group, code, fields[-1], plan.collapse)
-    layers = _activated(expand, group, fields[-1])
-    for stage in range(len(fields) - 1, -1, -1):
-        width, window = fields[stage], plan.windows[stage]
-        layers += _activated(RegularConv(group, width, width, SAME), group, width)
-        if stage == 0:
-            layers.append(ProjectionConvTranspose(group, width, channels, window, gain=PIXEL_VARIANCE))
-        else:
-            layers += _activated(
-                RegularConvTranspose(group, width, fields[stage - 1], window), group, fields[stage - 1]
-            )
-    return layers
-
-
-def _activated(conv: nn.Module, group: Group, width: int) -> list[nn.Module]:
-    return [conv, FieldBatchNorm(width, group.order), nn.ReLU()]

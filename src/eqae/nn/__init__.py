@@ -9,6 +9,7 @@ from eqae.nn.conv import (
     RegularConvTranspose,
 )
 from eqae.nn.fibre import GroupAxisLinear, fibre_to_rows, rows_to_fibre
+from eqae.nn.mask import DiscMask
 from eqae.nn.norm import FieldBatchNorm
 from eqae.nn.pool import FieldAvgPool, FieldMaxPool, GroupMaxPool, GroupMeanPool
 from eqae.nn.sizes import SizePlan, Window, halving, plan_sizes
@@ -17,6 +18,7 @@ from eqae.nn.upsample import BilinearUpsample
 __all__ = [
     "BilinearUpsample",
     "BlurPool",
+    "DiscMask",
     "FieldAvgPool",
     "FieldBatchNorm",
     "FieldMaxPool",

@@ -39,7 +39,10 @@ class EquivarianceMonitor(pl.Callback):
 
 
 def equivariance_error(model: Autoencoder, images: Tensor) -> Tensor:
-    """``max_g |V(gx) − g·V(x)| / |V(x)|`` without autocast, averaged over images ``(B, C, H, W)``; a scalar."""
+    """``max_g |V(gx) − g·V(x)| / |V(x)|`` without autocast, averaged over images ``(B, C, H, W)``; a scalar.
+
+    Over the elements that move pixels onto pixels, which are the ones that an exact network is exact for.
+    """
     training = model.training
     model.eval()
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
@@ -47,7 +50,7 @@ def equivariance_error(model: Autoencoder, images: Tensor) -> Tensor:
         norm = embedding.flatten(1).norm(dim=1).clamp_min(torch.finfo(embedding.dtype).tiny)
         errors = [
             (model.encode(model.group.act(g, images)) - model.group.permute(g, embedding)).flatten(1).norm(dim=1) / norm
-            for g in range(model.group.order)
+            for g in model.group.exact_elements
         ]
     model.train(training)
     return torch.stack(errors).amax(0).mean()
