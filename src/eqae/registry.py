@@ -186,6 +186,9 @@ HEADS = Registry(
         "gram": "eqae.heads.gram:GramHead",
         "gram_banded": "eqae.heads.gram:BandedGramHead",
         "correlation": "eqae.heads.correlation:CorrelationHead",
+        "triple_correlation": "eqae.heads.triple_correlation:TripleCorrelationHead",
+        "bispectrum": "eqae.heads.bispectrum:BispectrumHead",
+        "selective_bispectrum": "eqae.heads.selective_bispectrum:SelectiveBispectrumHead",
         "attention": "eqae.heads.attention:AttentionHead",
     },
 )

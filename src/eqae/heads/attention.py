@@ -17,6 +17,8 @@ class AttentionHead(Head):
         ConfigError: the model was built without an attention bottleneck.
     """
 
+    complete_up_to = "pose, as far as attention is one-hot and the code is wide enough"
+
     def __init__(self, group: Group, channels: int, bottleneck: AttentionBottleneck | None) -> None:
         if bottleneck is None:
             raise ConfigError(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from eqae.groups import Group
-from eqae.heads.base import Band, Head
+from eqae.heads.base import Band, Head, check_size
 
 
 class CorrelationHead(Head):
@@ -20,13 +20,23 @@ class CorrelationHead(Head):
     Args:
         group: the group.
         channels: m.
-        band: keep only ``j < i + band``; None keeps all.
+        band: keep only ``j < i + band``; None keeps all. Two diagonals determine the others where V is generic.
+
+    Raises:
+        ConfigError: too many features for this m, or too many numbers on the way to them.
     """
 
+    complete_up_to = "an orthogonal unit of the group algebra"
     cayley: Tensor
     kept: Tensor
 
     def __init__(self, group: Group, channels: int, *, band: Band | None = None) -> None:
+        kept = min(band or channels, channels)
+        once = sum(h <= inverse for h, inverse in enumerate(group.inverses))
+        width = group.order * (kept - 1) * (2 * channels - kept) // 2 + once * channels
+        fix = (f"keep a few diagonals, head: {{name: correlation, band: {group.order + 1}}}, "
+               "or correlate with a few projections, head: selective_bispectrum")  # fmt: skip
+        check_size("correlation", width, group.order * max(group.order * channels, channels**2), fix)
         i, j = torch.triu_indices(channels, channels)
         if band is not None:
             i, j = i[j - i < band], j[j - i < band]
@@ -34,6 +44,8 @@ class CorrelationHead(Head):
         once = (i != j)[:, None] | (h <= inverses)[None]
         flat = ((h * channels + i[:, None]) * channels + j[:, None])[once]
         super().__init__(group, channels, len(flat))
+        if kept == 1:
+            self.complete_up_to = "an orthogonal unit of the group algebra for each channel"
         self.register_buffer("cayley", torch.tensor(group.cayley).T.flatten(), persistent=False)
         self.register_buffer("kept", flat, persistent=False)
 

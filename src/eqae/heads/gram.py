@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from eqae.groups import Group
-from eqae.heads.base import Band, Head
+from eqae.heads.base import Band, Head, check_size
 
 
 class GramHead(Head):
@@ -18,17 +18,25 @@ class GramHead(Head):
     Args:
         group: the group.
         channels: m.
-        band: keep only ``j < i + band``; None keeps all.
+        band: keep only ``j < i + band``; None keeps all. A band below |G| loses more than the row mixing.
+
+    Raises:
+        ConfigError: too many features for this m.
     """
 
+    complete_up_to = "an orthogonal mixing of the rows"
     rows: Tensor
     columns: Tensor
 
     def __init__(self, group: Group, channels: int, *, band: Band | None = None) -> None:
+        kept = min(band or channels, channels)
+        width = kept * channels - kept * (kept - 1) // 2
+        fix = f"keep a few diagonals, head: {{name: gram, band: {group.order + 1}}}, or choose 'mean'"
+        check_size("gram", width, channels**2, fix)
         rows, columns = torch.triu_indices(channels, channels)
         if band is not None:
-            kept = columns - rows < band
-            rows, columns = rows[kept], columns[kept]
+            inside = columns - rows < band
+            rows, columns = rows[inside], columns[inside]
         super().__init__(group, channels, len(rows))
         self.register_buffer("rows", rows, persistent=False)
         self.register_buffer("columns", columns, persistent=False)

@@ -11,6 +11,8 @@ from eqae.heads.base import Head
 class MeanHead(Head):
     """``f[i] = (1/|G|) Σ_g V[g, i]``: m features. Blind to everything but the trivial part of each channel."""
 
+    complete_up_to = "everything but the mean of each channel"
+
     def __init__(self, group: Group, channels: int) -> None:
         super().__init__(group, channels, channels)
 
