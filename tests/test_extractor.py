@@ -218,6 +218,17 @@ def test_every_way_of_holding_grey_images_gives_the_same_features(grey: Path) ->
         assert np.array_equal(extractor.transform(images), expected)
 
 
+def test_the_order_of_the_axes_in_memory_does_not_touch_a_single_bit(grey: Path, colour: Path) -> None:
+    for run, channels in ((grey, 1), (colour, 3)):
+        extractor, images = load_extractor(run), pictures(70, channels, 12, 12)  # two full blocks and a part
+        expected = extractor.embed(images)
+        assert np.array_equal(extractor.embed(np.ascontiguousarray(images.transpose(0, 2, 3, 1))), expected)
+        assert np.array_equal(extractor.embed(np.asfortranarray(images)), expected)
+        assert np.array_equal(
+            extractor.embed(torch.from_numpy(images).contiguous(memory_format=torch.channels_last)), expected
+        )
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float64, np.longdouble])
 def test_floats_of_any_width_are_read(grey: Path, dtype: type[np.floating[Any]]) -> None:
     images = (np.arange(2 * 144).reshape(2, 12, 12) / 512).astype(dtype)
@@ -316,6 +327,84 @@ def test_a_batch_size_must_be_a_positive_whole_number(grey: Path, batch_size: ob
 def test_a_layout_must_be_one_of_three(grey: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'NCHW'"):
         load_extractor(grey, layout="nchw").transform(pictures(1, 12, 12))  # type: ignore[arg-type]
+
+
+# --- the standard pose ----------------------------------------------------------------------------------------
+
+ATTENTIVE = replace(GREY, model_options=GREY.model_options | {"attention": 5}, head="attention")
+POSED = {
+    f"{group} {mode}": replace(
+        ATTENTIVE, model_options=ATTENTIVE.model_options | {"group": group, "attention_mode": mode}
+    )
+    for group, mode in (("D4", "soft"), ("D4", "hard"), ("C4", "hard"), ("D2", "soft"))
+}
+
+
+@pytest.fixture(scope="module", params=POSED)
+def posed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> FeatureExtractor:
+    return load_extractor(make_run(tmp_path_factory.mktemp("posed") / "run", POSED[request.param]))
+
+
+def test_the_pose_moves_as_the_image_does_and_the_standard_picture_not_at_all(posed: FeatureExtractor) -> None:
+    group, images = posed.group, torch.from_numpy(pictures(50, 1, 12, 12))
+    pose, canonical = posed.pose(images), posed.canonical(images)
+    assert len(set(pose.element)) > 1
+    for g in range(group.order):
+        moved = group.act(g, images)
+        expected = [group.cayley[element][group.inverses[g]] for element in pose.element]
+        again = posed.pose(moved)
+        assert again.element.tolist() == expected
+        np.testing.assert_allclose(again.weight, pose.weight, rtol=1e-4)
+        np.testing.assert_allclose(again.entropy, pose.entropy, atol=1e-4)
+        assert np.array_equal(posed.canonical(moved), canonical)
+
+
+def test_the_pose_is_the_transform_that_gives_the_standard_picture(posed: FeatureExtractor) -> None:
+    images = pictures(20, 1, 12, 12)
+    pose, canonical = posed.pose(images), posed.canonical(images)
+    for i in range(20):
+        image = images[i][..., ::-1] if pose.mirrored[i] else images[i]
+        assert np.array_equal(np.rot90(image, int(pose.degrees[i]) // 90, (-2, -1)), canonical[i])
+    # In standard pose the identity is the standardising transform.
+    assert posed.pose(canonical).element.tolist() == [0] * 20
+
+
+def test_a_pose_tells_its_weight_and_entropy(posed: FeatureExtractor) -> None:
+    images = torch.from_numpy(pictures(20, 1, 12, 12))
+    model = load_checkpoint(posed.path).model
+    weights = model.attention(model.encode(images))
+    assert weights is not None
+    pose = posed.pose(images)
+    np.testing.assert_allclose(pose.weight, weights.amax(1).numpy(), rtol=1e-4)
+    np.testing.assert_allclose(pose.entropy, -(weights * weights.log()).sum(1).numpy(), atol=1e-5)
+
+
+def test_pose_and_picture_do_not_depend_on_grouping_or_layout(posed: FeatureExtractor) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (40, 12, 12), np.uint8)
+    pose, canonical = posed.pose(levels), posed.canonical(levels)
+    assert canonical.shape == (40, 1, 12, 12)
+    assert canonical.dtype == np.float32
+    for form in (levels[..., None], torch.from_numpy(levels)[:, None]):
+        assert all(map(np.array_equal, posed.pose(form), pose))
+        assert np.array_equal(posed.canonical(form), canonical)
+    parts = [posed.canonical(levels[start:stop]) for start, stop in ((0, 1), (1, 8), (8, 40))]
+    assert np.array_equal(np.concatenate(parts), canonical)
+
+
+def test_a_symmetric_image_has_one_standard_picture_though_its_pose_is_open(posed: FeatureExtractor) -> None:
+    corner = pictures(10, 1, 12, 12)
+    images = sum(D4.act(g, torch.from_numpy(corner)) for g in range(8)) / 8
+    assert posed.pose(images).weight.max() < 1 / posed.group.order + 1e-4
+    np.testing.assert_allclose(posed.canonical(images), images.numpy(), atol=1e-6)
+
+
+def test_a_model_without_attention_has_no_pose_and_says_what_to_do(grey: Path) -> None:
+    extractor = load_extractor(grey)
+    for method in (extractor.pose, extractor.canonical):
+        with pytest.raises(ConfigError, match=r"no attention.*\n.*model\.attention: 64.*attention_mode: hard"):
+            method(pictures(2, 12, 12))
+        with pytest.raises(DataError):
+            method(np.zeros((0, 12, 12)))
 
 
 # --- heads ----------------------------------------------------------------------------------------------------

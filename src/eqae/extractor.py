@@ -15,10 +15,12 @@ from torch import Tensor
 
 from eqae.arrays import Layout, as_array, read_chunk, resolve_layout
 from eqae.blocks import BLOCK, filled_up
+from eqae.canonical import Poses, standard_poses, standardize
 from eqae.checkpoint import Checkpoint, load_checkpoint
 from eqae.errors import ConfigError, DataError
 from eqae.groups import Group
 from eqae.heads import Head, build_head
+from eqae.heads.postprocessing import not_fitted
 from eqae.models import Autoencoder
 from eqae.precision import full_precision
 
@@ -116,6 +118,31 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise DataError("V", "NaN or infinity", "finite numbers")
         return _over_blocks(rows, model.decode).numpy()
 
+    def pose(self, images: ArrayLike | Tensor) -> Poses:
+        """How each image has to be turned to stand in its standard pose, and how sure the attention is of it.
+
+        The pose of ``gx`` is that of ``x`` after ``g`` is undone, for every ``g`` of the group that moves pixels onto
+        pixels. Images with a symmetry of their own have several; see :mod:`eqae.canonical`.
+
+        Raises:
+            ConfigError: the model has no attention.
+            DataError: as for :meth:`transform`.
+        """
+        return standard_poses(self.group, self._over_images(images, self._attention))
+
+    def canonical(self, images: ArrayLike | Tensor) -> NDArray[np.float32]:
+        """The images in their standard pose, ``(N, C, H, W)`` in [0, 1] whatever their layout was.
+
+        The same picture, to the last bit, for every quarter turn and mirror image where the group consists of such;
+        other turns are interpolated once.
+
+        Raises:
+            ConfigError: the model has no attention.
+            DataError: as for :meth:`transform`.
+        """
+        group = self.group
+        return self._over_images(images, lambda block: standardize(group, self._attention(block), block))
+
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
         """One name a feature, e.g. ``"gram_0_3"``; ``(D,)``."""
         return np.array(self._loaded()[1].feature_names(), dtype=object)
@@ -134,6 +161,17 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def width(self) -> int:
         """D, the number of features."""
         return self._loaded()[1].width
+
+    def _attention(self, images: Tensor) -> Tensor:
+        """Weights ``(B, |G|)`` over the rows of V of images ``(B, C, H, W)``."""
+        model, _ = self._loaded()
+        weights = model.attention(model.encode(images))
+        if weights is None:
+            raise ConfigError(
+                str(self.path), "the model has no attention, so no standard pose", "a model trained with attention",
+                "set model.attention: 64, best with model.attention_mode: hard, and train",
+            )  # fmt: skip
+        return weights
 
     def _over_images(self, images: ArrayLike | Tensor, function: Callable[[Tensor], Tensor]) -> NDArray[np.float32]:
         array = as_array(images)
@@ -167,7 +205,10 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 def _open(checkpoint: Checkpoint, head: str | None) -> tuple[Autoencoder, Head]:
     if head is None or head == checkpoint.spec.head:
         return checkpoint.model, checkpoint.head
-    return checkpoint.model, build_head(head, checkpoint.model, {})
+    built = build_head(head, checkpoint.model, {})
+    if built.needs_fit:
+        raise not_fitted(f"head {head!r}")
+    return checkpoint.model, built
 
 
 def _whole_blocks(batch_size: int) -> int:
@@ -177,9 +218,13 @@ def _whole_blocks(batch_size: int) -> int:
 
 
 def _over_blocks(rows: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
-    """``function`` of all rows, each pass over exactly ``BLOCK`` of them; the last block is filled up with zeros."""
+    """``function`` of all rows, each pass over exactly ``BLOCK`` of them; the last block is filled up with zeros.
+
+    Blocks are laid out afresh in memory: kernels follow the order of the axes, and round differently in another.
+    """
     results = []
     with full_precision():
         for part in rows.split(BLOCK):
-            results.append(function(filled_up(part, BLOCK))[: len(part)])
+            block = filled_up(part, BLOCK).clone(memory_format=torch.contiguous_format)
+            results.append(function(block)[: len(part)])
     return torch.cat(results)

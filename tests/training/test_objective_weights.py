@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,15 @@ RECIPE = Recipe(
     epochs=4, batch_size=8, optimization=Optimization(1e-2, 0.0, "constant"), gradient_clip=None, validation=0.2,
     precision="32-true", accelerator="cpu", devices=1, workers=0, compile=False, seed=0,
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Steps this small only wait for a second one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def dataset() -> Dataset:

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from torch import Tensor, nn
 
 from eqae.groups import Group
+from eqae.models.attention import AttentionBottleneck
 
 
 class Reconstruction(NamedTuple):
@@ -16,11 +17,13 @@ class Reconstruction(NamedTuple):
         images: reconstruction, ``(B, C, H, W)``.
         embedding: V, ``(B, |G|, m)``.
         attention: weights over the rows of V, ``(B, |G|)``; None where the model has no attention.
+        views: reconstruction of :meth:`Autoencoder.views`, of the same shape; None where those are the images.
     """
 
     images: Tensor
     embedding: Tensor
     attention: Tensor | None = None
+    views: Tensor | None = None
 
 
 class Autoencoder(nn.Module):
@@ -74,6 +77,20 @@ class Autoencoder(nn.Module):
             NotImplementedError: the model has no classifier; ``classes`` is 0.
         """
         raise NotImplementedError
+
+    def attention(self, embedding: Tensor) -> Tensor | None:
+        """Weights ``(B, |G|)`` over the rows of V ``(B, |G|, m)``, which move with them; None without attention.
+
+        They are the softmax also where the model applies the one-hot of its largest entry.
+        """
+        bottleneck: AttentionBottleneck | None = getattr(self, "bottleneck", None)
+        return None if bottleneck is None else bottleneck.attention.weights(embedding)
+
+    def views(self, images: Tensor) -> Tensor:
+        """What the decoder is to give back of ``images (B, C, H, W)``: themselves; for a model that looks at K moved
+        copies of an image, all of them, ``(B, K·C, H, W)``.
+        """
+        return images
 
     def reconstruct(self, embedding: Tensor) -> Reconstruction:
         """From V ``(B, |G|, m)`` on: through the bottleneck, where there is one, and the decoder."""
