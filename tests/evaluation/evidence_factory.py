@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from eqae.data.base import Dataset, Images
-from eqae.evaluation.evidence import Code, Encoder, Evidence, FeatureMaps, Features
+from eqae.evaluation.evidence import Attention, Code, Encoder, Evidence, FeatureMaps, Features
 from eqae.evaluation.poses import conditions
+from eqae.groups import D4
 
 IMAGE_SHAPE = (1, 8, 8)
 
@@ -66,6 +67,14 @@ def make_code(rng: np.random.Generator, train: np.ndarray, test: np.ndarray) -> 
     return Code(train, test, lambda vectors: (vectors @ weights).reshape(-1, *IMAGE_SHAPE))
 
 
+def make_attention(rng: np.random.Generator, test: int, turned: int, sharpness: float = 3.0) -> Attention:
+    """Weights over the rows of a D4 model that move as they should, up to some noise."""
+    scores = sharpness * rng.standard_normal((test, 8))
+    moved = scores[:turned, np.array(D4.left_quotient)] + 0.3 * rng.standard_normal((turned, 8, 8))
+    upright, orbit = (torch.from_numpy(s).softmax(-1).float().numpy() for s in (scores, moved))
+    return Attention(upright, orbit, np.array(D4.cayley), "D4")
+
+
 def make_evidence(
     *, classes: int = 3, train: int = 120, test: int = 90, turned: int = 20, width: int = 6, seed: int = 0,
     separation: float = 4.0, movement: float = 0.05, labelled: bool = True, **fields: Any,
@@ -101,6 +110,7 @@ def make_evidence(
         },
         "code": make_code(rng, a, b),
         "encode": make_encoder(rng, width),
+        "attention": make_attention(rng, test, turned),
     }
     made["there_and_back"] = {name: back[name] for name in ("30deg", "any-angle")}
     return Evidence(**(made | fields))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
-Need = Literal["orbits", "untrained", "reconstruction", "pixels", "maps", "logits", "code", "encoder"]
+Need = Literal["orbits", "untrained", "reconstruction", "pixels", "maps", "logits", "code", "encoder", "attention"]
 """Evidence beyond the features of the images as they are; see :class:`eqae.evaluation.evidence.Evidence`."""
 
 NEEDS: frozenset[Need] = frozenset(get_args(Need))

@@ -85,6 +85,24 @@ class Code:
 
 
 @dataclass(frozen=True)
+class Attention:
+    """Weights over the rows of V; those of an image sum to one.
+
+    Attributes:
+        test: of the test images as they are, ``(N, |G|)``.
+        turned: of some test images under O transforms, ``(n, O, |G|)``: the identity, and what else the group of the
+            model has of the symmetries of the pixel grid.
+        moves: ``(O, |G|)``: the row to which each transform takes the content of each row.
+        condition: of these transforms, ``"D4"`` or for rectangles ``"D2"``; empty where no image was turned.
+    """
+
+    test: FloatArray
+    turned: FloatArray
+    moves: IntArray
+    condition: str
+
+
+@dataclass(frozen=True)
 class Encoder:
     """The way from images to features, for protocols that make images of their own.
 
@@ -134,6 +152,7 @@ class Evidence:
             ``"logits"``.
         code: decodable vectors; None without a decoder. Need ``"code"``.
         encode: the encoder with its head. Need ``"encoder"``.
+        attention: weights over the rows of V; None where the model has none. Need ``"attention"``.
     """
 
     model: str
@@ -152,6 +171,7 @@ class Evidence:
     logits: FloatArray | None = None
     code: Code | None = None
     encode: Encoder | None = None
+    attention: Attention | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from eqae.blocks import filled_up
 from eqae.data.base import Dataset
-from eqae.evaluation.evidence import Code, Encoder, Evidence, FeatureMaps, Features, FloatArray, IntArray
+from eqae.evaluation.evidence import Attention, Code, Encoder, Evidence, FeatureMaps, Features, FloatArray, IntArray
 from eqae.evaluation.poses import IDENTITY, Pose
 from eqae.evaluation.views import Arrays, Extraction, Views
 from eqae.heads.base import Head
@@ -130,6 +130,7 @@ class _Reading:
             logits=test["logits"][:, 0] if "logits" in test else None,
             code=self._code() if "code" in needs and subject.model.has_decoder else None,
             encode=self._encoder() if "encoder" in needs else None,
+            attention=self._attention() if "attention" in needs else None,
         )
 
     def _upright(self, name: str, labels: IntArray) -> Features:
@@ -160,20 +161,25 @@ class _Reading:
         return picked
 
     def _features(self, name: str) -> FloatArray:
-        """``(N, O, D)``: the head on every embedding of a pass, one block of images under one transform at a time."""
-        embedding = self.seen[name]["embedding"]
+        """``(N, O, D)``: the head on every embedding of a pass."""
         model, head = self.subject.model, self.subject.head
         if name == "untrained" and self.subject.untrained is not None:
             model, head = self.subject.untrained, self.subject.untrained_head or head
-        size = self.views.extraction.block
-        features = self._array((*embedding.shape[:2], head.width))
         with evaluating(head):
-            for start in range(0, len(embedding), size):
-                for column in range(embedding.shape[1]):
-                    rows = torch.tensor(embedding[start : start + size, column], device=self.device)
-                    found = head(filled_up(rows, size).unflatten(1, (model.group.order, model.channels)))
-                    features[start : start + size, column] = found[: len(rows)].float().cpu().numpy()
-        return features
+            return self._read(self.seen[name]["embedding"], model, head, head.width)
+
+    def _read(
+        self, embedding: FloatArray, model: Autoencoder, function: Callable[[Tensor], Tensor], width: int
+    ) -> FloatArray:
+        """``function`` of every V, ``(N, O, width)``, one block of images under one transform at a time."""
+        size = self.views.extraction.block
+        values = self._array((*embedding.shape[:2], width))
+        for start in range(0, len(embedding), size):
+            for column in range(embedding.shape[1]):
+                rows = torch.tensor(embedding[start : start + size, column], device=self.device)
+                found = function(filled_up(rows, size).unflatten(1, (model.group.order, model.channels)))
+                values[start : start + size, column] = found[: len(rows)].float().cpu().numpy()
+        return values
 
     def _array(self, shape: tuple[int, ...]) -> FloatArray:
         """Space for float32 numbers: in memory, or on disk where there are many."""
@@ -209,6 +215,34 @@ class _Reading:
             return images.cpu().numpy()
 
         return Code(self.seen["train"]["embedding"][:, 0], self.seen["test"]["embedding"][:, 0], decode)
+
+    def _attention(self) -> Attention | None:
+        model = self.subject.model
+        order = model.group.order
+
+        def weigh(embedding: Tensor) -> Tensor:
+            weights = model.attention(embedding)
+            assert weights is not None
+            return weights
+
+        with evaluating(model):
+            if model.attention(torch.zeros(1, order, model.channels, device=self.device)) is None:
+                return None
+            test = self._read(self.seen["test"]["embedding"], model, weigh, order)[:, 0]
+            condition, columns, elements = self._symmetries()
+            moves = np.array(model.group.cayley)[elements]
+            if "turned" not in self.seen or not condition:
+                return Attention(test, np.zeros((0, 0, order), np.float32), moves[:0], "")
+            turned = self._read(self.seen["turned"]["embedding"][:, columns], model, weigh, order)
+        return Attention(test, turned, moves, condition)
+
+    def _symmetries(self) -> tuple[str, list[int], list[int]]:
+        """The condition whose poses move pixels onto pixels, and columns and elements of those in the model's group."""
+        group, poses = self.subject.model.group, self.views.poses
+        condition = next((n for n, seen in self.views.conditions.items() if all(pose.is_exact for pose in seen)), "")
+        elements = {Pose(bool(e.flip), group.angle(g)): g for g, e in enumerate(group.elements)}
+        shared = [pose for pose in self.views.conditions.get(condition, ()) if pose in elements]
+        return condition, [poses.index(pose) for pose in shared], [elements[pose] for pose in shared]
 
     def _encoder(self) -> Encoder:
         return Encoder(self.subject.features, self.device, self.subject.model.image_shape)

@@ -57,7 +57,8 @@ def invariance(results: Results) -> list[str]:
         return [turned, "features move by ", *_movement(moved), " of their length."]
     most = number_in_prose(exact[-1].value, "error")
     parts = [turned, "the features of ", *_names([row.model for row in exact])]
-    parts += [" move by no more than rounding (at most ", most, " of their length)"]
+    bound = [" move by no more than rounding (at most ", most, " of their length)"]
+    parts += bound if exact[-1].value else [" do not move at all"]
     return [*parts, *(["; otherwise by ", *_movement(moved)] if moved else []), "."]
 
 
