@@ -121,10 +121,10 @@ def test_a_model_without_rivals_is_reported_without_comparison() -> None:
     ("errors", "sentence"),
     [
         ({"a": 1e-7, "b": 0.41, "c": 0.05}, "Under D4, the features of a move by no more than rounding (at most "
-         "1.0e-07 of their length); otherwise by 5 % (c) to 41 % (b)."),
+         "1.0e-07 of their length); others move by 5 % (c) to 41 % (b)."),
         ({"a": 1e-7, "b": 2e-7}, "Under D4, the features of a and b move by no more than rounding (at most 2.0e-07 "
          "of their length)."),
-        ({"a": 0.0, "b": 0.41}, "Under D4, the features of a do not move at all; otherwise by 41 % (b)."),
+        ({"a": 0.0, "b": 0.41}, "Under D4, the features of a do not move at all; others move by 41 % (b)."),
         ({"a": 0.41}, "Under D4, features move by 41 % (a) of their length."),
         ({"a": float("nan")}, ""),
     ],

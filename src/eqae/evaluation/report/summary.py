@@ -59,7 +59,7 @@ def invariance(results: Results) -> list[str]:
     parts = [turned, "the features of ", *_names([row.model for row in exact])]
     bound = [" move by no more than rounding (at most ", most, " of their length)"]
     parts += bound if exact[-1].value else [" do not move at all"]
-    return [*parts, *(["; otherwise by ", *_movement(moved)] if moved else []), "."]
+    return [*parts, *(["; others move by ", *_movement(moved)] if moved else []), "."]
 
 
 def _movement(moved: Sequence[Row]) -> list[str]:
