@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import entr
 from torch import Tensor
 
 from eqae.evaluation.poses import Pose
@@ -43,9 +44,13 @@ def standard_poses(group: Group, weights: NDArray[np.float32]) -> Poses:
     element = np.array(group.inverses)[weights.argmax(axis=1)]
     flips = np.array([bool(e.flip) for e in group.elements])
     angles = np.array([group.angle(g) for g in range(group.order)])
-    exact = weights.astype(np.float64)
-    entropy = -(exact * np.log(np.where(exact > 0, exact, 1.0))).sum(axis=1)
-    return Poses(element, flips[element], angles[element], weights.max(axis=1), np.maximum(entropy, 0.0))
+    return Poses(element, flips[element], angles[element], weights.max(axis=1), entropy(weights))
+
+
+def entropy(weights: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Of each row of ``weights (N, |G|)``, in nats; ``(N,)``."""
+    total: NDArray[np.float64] = entr(weights.astype(np.float64)).sum(axis=1)
+    return total
 
 
 def standardize(group: Group, weights: Tensor, images: Tensor) -> Tensor:

@@ -234,6 +234,7 @@ EVALUATORS = Registry(
         "neural_collapse": "eqae.evaluation.representation.neural_collapse:evaluate_neural_collapse",
         "calibration": "eqae.evaluation.representation.calibration:evaluate_calibration",
         "subgroups": "eqae.evaluation.representation.subgroups:evaluate_subgroups",
+        "attention": "eqae.evaluation.attention:evaluate_attention",
         "semantic": "eqae.evaluation.semantic.evaluator:evaluate_semantic",
         "regions": "eqae.evaluation.geometry.region_evaluation:evaluate_regions",
         "hulls": "eqae.evaluation.geometry.hull_evaluation:evaluate_hulls",
