@@ -20,7 +20,7 @@ def number_text(value: float | None, kind: Kind) -> str:
 
     What is missing, infinite or not a number becomes an em dash.
     """
-    if value is None or not isfinite(value):
+    if value is None or not isfinite(100 * value):  # a percent of it must be finite, too
         return ABSENT
     if kind == "percent":
         return f"{100 * value:.1f}"
@@ -33,7 +33,7 @@ def number_text(value: float | None, kind: Kind) -> str:
 
 def number_in_prose(value: float | None, kind: Kind) -> str:
     """The same with its unit, held together by a no-break space: ``89.6 %``; errors from 0.1 % on are percents too."""
-    if kind == "error" and value is not None and value >= 1e-3 and isfinite(value):
+    if kind == "error" and value is not None and value >= 1e-3 and isfinite(100 * value):
         return f"{float(f'{100 * value:.2g}'):g}\N{NO-BREAK SPACE}%"
     text = number_text(value, kind)
     return f"{text}\N{NO-BREAK SPACE}%" if kind == "percent" and text != ABSENT else text
