@@ -169,7 +169,8 @@ GROUPS = Registry(
 MODELS = Registry(
     "model",
     {
-        "eqae": "eqae.models.equivariant:build_eqae",
+        "eqae": "eqae.models.eqae:build_eqae",
+        "eqae_copies": "eqae.models.eqae:build_eqae_copies",
         "cnn": "eqae.models.cnn:build_cnn",
         "cnn_antialiased": "eqae.models.cnn:build_cnn_antialiased",
         "orbit_mean": "eqae.models.orbit_mean:build_orbit_mean",

@@ -8,6 +8,7 @@ from eqae.models import Autoencoder, build_model
 
 TINY: dict[str, dict[str, Any]] = {
     "eqae": {"fields": [2, 3], "code": 4},
+    "eqae_copies": {"fields": [2, 3], "code": 4},
     "cnn": {"fields": [2, 3], "code": 4},
     "cnn_antialiased": {"fields": [2, 3], "code": 4},
     "orbit_mean": {"base": {"name": "cnn", "fields": [2, 3], "code": 4}},

@@ -35,7 +35,7 @@ def test_every_model_keeps_the_contract(name: str, channels: int, size: int) -> 
     model = tiny(name, (channels, size, size))
     model.fit(random_images((channels, size, size), 12))
     errors = check_model(model)
-    assert len(errors) == model.group.order - 1
+    assert len(errors) == len(model.group.exact_elements) - 1
 
 
 @every_model
@@ -140,7 +140,11 @@ def test_a_training_step_lowers_the_loss() -> None:
     [
         ((1, 20, 24), {}, "20x24"),
         ((1, 8, 8), {"fields": [2, 2, 2]}, "at least 9x9"),
-        ((1, 20, 20), {"group": "D5"}, "unknown group 'D5'"),
+        ((1, 20, 20), {"group": "E5"}, "unknown group 'E5'"),
+        ((1, 20, 20), {"group": "D25"}, "D25 has 50 elements; expected at most 48"),
+        ((1, 20, 20), {"group": "D12", "kernel": 1}, "carries no angular frequency"),
+        ((1, 20, 20), {"kernel": 4}, r"model\.kernel: 4; expected an odd number"),
+        ((1, 20, 24), {"construction": "copies"}, "20x24"),
         ((1, 20, 20), {"fields": []}, r"model\.fields"),
         ((1, 20, 20), {"fields": [0]}, r"model\.fields"),
         ((1, 20, 20), {"code": 10**9}, r"model\.code"),

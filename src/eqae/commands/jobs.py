@@ -113,7 +113,7 @@ def check_trainable(job: Job) -> None:
         images = torch.zeros(2, *job.model.image_shape)
         output = copy.deepcopy(job.model)(images)
         for _, objective in job.objectives.values():
-            objective(output, images)
+            objective(output, job.model.views(images))
 
 
 def fresh_model(spec: ModelSpec, where: str = "model") -> Autoencoder:
@@ -123,8 +123,12 @@ def fresh_model(spec: ModelSpec, where: str = "model") -> Autoencoder:
 
 
 def head_label(label: str, choice: HeadChoice) -> str:
-    """What the model ``label`` is called in tables under a further head: ``eqae_p4m:gram,band=3``."""
-    return f"{label}:{choice.name}" + "".join(f",{key}={value}" for key, value in choice.options.items())
+    """What the model ``label`` is called in tables under a further head: ``eqae_p4m:gram,band=3,post=l2+pca``."""
+    options = {
+        key: "+".join(map(str, value)) if isinstance(value, list | tuple) else value
+        for key, value in choice.options.items()
+    }
+    return f"{label}:{choice.name}" + "".join(f",{key}={value}" for key, value in options.items())
 
 
 def extra_heads(config: Config, main: Job) -> dict[str, FeatureModel]:

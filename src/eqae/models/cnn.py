@@ -12,6 +12,7 @@ from annotated_types import MinLen
 
 from eqae.groups import C1, Group, get_group
 from eqae.models.equivariant import EquivariantAutoencoder, Width
+from eqae.nn.basis import blank_bases
 
 
 def build_cnn(
@@ -91,6 +92,6 @@ def _scale(widths: Sequence[int], factor: float) -> tuple[int, ...]:
 def _parameters(
     group: Group, image_shape: tuple[int, int, int], widths: Sequence[int], antialiased: bool = False
 ) -> int:
-    with torch.random.fork_rng(devices=[]):  # counting must not change what is drawn next
+    with torch.random.fork_rng(devices=[]), blank_bases():  # counting must not change what is drawn next
         model = EquivariantAutoencoder(group, image_shape, widths[:-1], widths[-1], antialiased=antialiased)
     return sum(parameter.numel() for parameter in model.parameters())

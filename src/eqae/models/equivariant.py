@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from itertools import accumulate, chain
 from typing import Annotated
 
-from annotated_types import Ge, Le, MinLen
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from eqae.errors import ConfigError
-from eqae.groups import Group, get_group
-from eqae.models.attention import AttentionBottleneck, AttentionMode, Temperature
+from eqae.groups import Group
+from eqae.models.attention import AttentionBottleneck
 from eqae.models.base import Autoencoder, Reconstruction
 from eqae.models.chains import activated, decoder_layers, encoder_stages
 from eqae.nn import RegularConv, fibre_to_rows, plan_sizes, rows_to_fibre
@@ -42,18 +42,15 @@ class EquivariantAutoencoder(Autoencoder):
         image_shape: ``(C, H, W)`` with ``H == W``.
         fields: regular fields of each stride-2 stage; channels are ``fields·|G|``.
         code: m, the number of fields that V has.
-        attention: size of the dense code of an attention bottleneck in the reconstruction path, or None.
-        attention_mode: ``soft``, or ``hard`` for canonicalisation; see
-            :class:`eqae.models.attention.EquivariantAttention`.
-        attention_temperature: divides the attention's scores.
+        bottleneck: an attention bottleneck over ``group`` in the reconstruction path, or None.
         antialiased: whether each stride-2 convolution of the encoder becomes a 3x3 one of stride 1 whose rectified
             output is blurred and subsampled (:class:`eqae.nn.BlurPool`): four times the cost of that layer, and less
             change of V under shifts. The decoder stays as it is. Groups off the lattice have it in any case.
         kernel: side of the kernels of stride 1, odd; None: 3 on the lattice, 5 off it, where 3 resolves little.
 
     Raises:
-        ConfigError: the image is not square or too small for ``len(fields)`` stages, a kernel is even or cannot be
-            turned by the group, or options of attention are set where there is none.
+        ConfigError: the image is not square or too small for ``len(fields)`` stages, or a kernel is even or cannot be
+            turned by the group.
     """
 
     def __init__(
@@ -62,11 +59,9 @@ class EquivariantAutoencoder(Autoencoder):
         image_shape: tuple[int, int, int],
         fields: Sequence[int],
         code: int,
-        attention: int | None = None,
-        antialiased: bool = False,
         *,
-        attention_mode: AttentionMode = "soft",
-        attention_temperature: float = 1.0,
+        bottleneck: AttentionBottleneck | None = None,
+        antialiased: bool = False,
         kernel: int | None = None,
     ) -> None:
         super().__init__(group, code, image_shape)
@@ -78,7 +73,7 @@ class EquivariantAutoencoder(Autoencoder):
         self.encoder = nn.Sequential(*chain(*stages, collapse))
         self.stage_ends = tuple(accumulate(map(len, stages)))
         self.decoder = nn.Sequential(*decoder_layers(group, image_shape[0], fields, code, plan, side))
-        self.bottleneck = _bottleneck(group, code, attention, attention_mode, attention_temperature)
+        self.bottleneck = bottleneck
 
     def encode(self, images: Tensor) -> Tensor:
         """``(B, C, H, W)`` to V ``(B, |G|, m)``; row g says what row e would say of ``g⁻¹`` applied to the image."""
@@ -107,41 +102,9 @@ class EquivariantAutoencoder(Autoencoder):
         return Reconstruction(self.decode(through), embedding, weights)
 
 
-def build_eqae(
-    *,
-    image_shape: tuple[int, int, int],
-    group: str = "D4",
-    fields: Annotated[tuple[Width, ...], MinLen(1)] = (12, 16, 24),
-    code: Width = 32,
-    attention: Width | None = None,
-    attention_mode: AttentionMode = "soft",
-    attention_temperature: Temperature = 1.0,
-    antialiased: bool = False,
-    kernel: Kernel | None = None,
-) -> EquivariantAutoencoder:
-    """The registered ``eqae`` model; see :class:`EquivariantAutoencoder`."""
-    return EquivariantAutoencoder(
-        get_group(group), image_shape, fields, code, attention, antialiased,
-        attention_mode=attention_mode, attention_temperature=attention_temperature, kernel=kernel,
-    )  # fmt: skip
-
-
 def _odd_kernel(kernel: int | None, group: Group) -> int:
     if kernel is None:
         return 3 if group.is_lattice else 5
     if kernel % 2 == 0:
         raise ConfigError("model.kernel", f"{kernel}", "an odd number, which keeps the size", "3, 5 or 7")
     return kernel
-
-
-def _bottleneck(
-    group: Group, channels: int, code: int | None, mode: AttentionMode, temperature: float
-) -> AttentionBottleneck | None:
-    if code is not None:
-        return AttentionBottleneck(group, channels, code, mode=mode, temperature=temperature)
-    if (mode, temperature) != ("soft", 1.0):
-        raise ConfigError(
-            "model.attention", f"absent, but attention_mode is {mode!r} and attention_temperature {temperature:g}",
-            "the size of the code behind the attention", "set model.attention: 64, or remove both options",
-        )  # fmt: skip
-    return None

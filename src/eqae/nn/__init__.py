@@ -8,7 +8,8 @@ from eqae.nn.conv import (
     RegularConv,
     RegularConvTranspose,
 )
-from eqae.nn.fibre import GroupAxisLinear, fibre_to_rows, rows_to_fibre
+from eqae.nn.coset import CosetStack
+from eqae.nn.fibre import GroupAxisBlock, GroupAxisLinear, fibre_to_rows, rows_to_fibre
 from eqae.nn.mask import DiscMask
 from eqae.nn.norm import FieldBatchNorm
 from eqae.nn.pool import FieldAvgPool, FieldMaxPool, GroupMaxPool, GroupMeanPool
@@ -18,10 +19,12 @@ from eqae.nn.upsample import BilinearUpsample
 __all__ = [
     "BilinearUpsample",
     "BlurPool",
+    "CosetStack",
     "DiscMask",
     "FieldAvgPool",
     "FieldBatchNorm",
     "FieldMaxPool",
+    "GroupAxisBlock",
     "GroupAxisLinear",
     "GroupMaxPool",
     "GroupMeanPool",

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eqae.groups import Group
+from eqae.nn.norm import FieldBatchNorm
 
 
 class GroupAxisLinear(nn.Module):
@@ -34,6 +35,20 @@ class GroupAxisLinear(nn.Module):
         matrix = expanded.permute(2, 0, 3, 1).reshape(n * outputs, n * inputs)
         rows = F.linear(embedding.flatten(1), matrix, self.bias.repeat(n))
         return rows.unflatten(1, (n, outputs))
+
+
+class GroupAxisBlock(nn.Module):
+    """Group convolution over the rows of V, field batch normalisation and a rectifier; ``(B, |G|, m)`` to the same."""
+
+    def __init__(self, group: Group, channels: int) -> None:
+        super().__init__()
+        self.linear = GroupAxisLinear(group, channels, channels, gain=2.0)
+        self.norm = FieldBatchNorm(channels, group.order)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """V ``(B, |G|, m)`` to V ``(B, |G|, m)``."""
+        fields = rows_to_fibre(self.linear(embedding))
+        return fibre_to_rows(self.norm(fields), self.norm.order).relu()
 
 
 def fibre_to_rows(fields: Tensor, order: int) -> Tensor:

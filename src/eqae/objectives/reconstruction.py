@@ -9,5 +9,5 @@ from eqae.models.base import Reconstruction
 
 
 def reconstruction(output: Reconstruction, images: Tensor) -> Tensor:
-    """Mean squared error between ``output.images`` and ``images``, both ``(B, C, H, W)``; a scalar."""
-    return F.mse_loss(output.images, images)
+    """Mean squared error between what the decoder gave and ``images``, the model's views of the images; a scalar."""
+    return F.mse_loss(output.images if output.views is None else output.views, images)

@@ -101,8 +101,8 @@ class AutoencoderModule(pl.LightningModule):
     def _loss(self, stage: str, inputs: Tensor, target: Tensor) -> Tensor:
         output: Reconstruction = self._forward_pass[0](inputs)
         # Losses are taken in float32 whatever the precision of the layers.
-        attention = None if output.attention is None else output.attention.float()
-        output = Reconstruction(output.images.float(), output.embedding.float(), attention)
+        output = Reconstruction._make(None if part is None else part.float() for part in output)
+        target = self.model.views(target)
         terms = {name: function(output, target) for name, (_, function) in self.objectives.items()}
         weights = self._weights()
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
