@@ -22,6 +22,7 @@ from torch import Tensor
 from eqae.errors import CheckpointError, EqaeError, Problem, TrainingDiverged
 from eqae.files import write_atomically
 from eqae.heads import Head, build_head
+from eqae.heads.postprocessing import not_fitted
 from eqae.manifest import ALTERED, MANIFEST, WEIGHTS, Manifest, ModelSpec, TensorFacts
 from eqae.memory_budget import MemoryBudget
 from eqae.models import Autoencoder, build_model
@@ -33,6 +34,8 @@ __all__ = ["Checkpoint", "ModelSpec", "load_checkpoint", "read_manifest", "save_
 GOLDEN_IMAGES = 2
 GOLDEN_TOLERANCE = 1e-5
 """Relative to the norm of an image's features; kernels of other machines round differently by about 1e-6."""
+HEAD = "head."
+"""Before the names of what a head was fitted with, among the names of the model's tensors."""
 BUDGET_FACTOR, BUDGET_FREE = 64, 2**25
 """Numbers that building may allocate: per stored one (a matched ``cnn`` tries several sizes), and in any case."""
 LIBRARIES = ("eqae", "torch", "numpy", "safetensors")
@@ -58,7 +61,12 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    directory: str | Path, model: Autoencoder, spec: ModelSpec, *, extra_files: Sequence[str] = ("config.yaml",)
+    directory: str | Path,
+    model: Autoencoder,
+    spec: ModelSpec,
+    *,
+    head: Head | None = None,
+    extra_files: Sequence[str] = ("config.yaml",),
 ) -> None:
     """Write ``model.safetensors`` and, last, ``manifest.json`` into a run directory.
 
@@ -69,14 +77,19 @@ def save_checkpoint(
         directory: made where it does not exist.
         model: on any device, in any mode; stored as contiguous float32.
         spec: builds a model with the same tensors, and the head whose features are stored as golden.
+        head: the head of ``spec``, where it was fitted to images; what it found is stored.
         extra_files: names of files in ``directory`` that are hashed into the manifest where they exist.
 
     Raises:
         TrainingDiverged: a weight or statistic is NaN or infinite; an older checkpoint stays as it is.
-        CheckpointError: ``spec`` does not build this model.
+        CheckpointError: ``spec`` does not build this model, or wants a head that was fitted.
+        ConfigError: ``head`` has not been fitted.
     """
     folder = Path(directory)
-    tensors = {name: _storable(tensor) for name, tensor in model.state_dict().items()}
+    if head is not None and head.needs_fit:
+        raise not_fitted(f"head of {folder}")
+    fitted = {} if head is None else _named(head)
+    tensors = {name: _storable(tensor) for name, tensor in (model.state_dict() | fitted).items()}
     for name in _not_finite(tensors):
         raise TrainingDiverged(
             f"{folder / WEIGHTS}, tensor {name!r}", "NaN or infinity", "finite weights",
@@ -85,7 +98,7 @@ def save_checkpoint(
     weights = safetensors.torch.save(tensors)
     files = {WEIGHTS: file_facts(weights)}
     files |= {name: file_facts((folder / name).read_bytes()) for name in extra_files if (folder / name).is_file()}
-    rebuilt, head = _rebuild(spec, tensors, f"specification of {folder}")
+    rebuilt, rebuilt_head = _rebuild(spec, tensors, f"specification of {folder}")
     text = Manifest.model_construct(
         format=1,
         spec=spec,
@@ -94,7 +107,7 @@ def save_checkpoint(
         tensors=_facts(tensors),
         files=files,
         versions={name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
-        golden=_printable(golden_features(rebuilt, head)),
+        golden=_printable(golden_features(rebuilt, rebuilt_head)),
     ).to_json()
     _check_facts(rebuilt, check_manifest(text.encode(), folder / MANIFEST), folder / MANIFEST)
     folder.mkdir(parents=True, exist_ok=True)
@@ -147,11 +160,22 @@ def _rebuild(spec: ModelSpec, tensors: Mapping[str, Tensor], where: str) -> tupl
     """
     stored = sum(tensor.numel() for tensor in tensors.values())
     model = _guarded(where, lambda: _build(spec, BUDGET_FACTOR * stored + BUDGET_FREE))
-    _compare(_facts(tensors), _facts(model.state_dict()), where)
-    model.load_state_dict(tensors, strict=True)
+    fitted = {name for name in tensors if name.startswith(HEAD)} - set(model.state_dict())
+    own = {name: tensor for name, tensor in tensors.items() if name not in fitted}
+    _compare(_facts(own), _facts(model.state_dict()), where)
+    model.load_state_dict(own, strict=True)
     model.eval().requires_grad_(False)
     with torch.device("cpu"):
-        return model, _guarded(where, lambda: build_head(spec.head, model, spec.head_options))
+        head = _guarded(where, lambda: build_head(spec.head, model, spec.head_options))
+    found = {name: tensors[name] for name in tensors if name in fitted}
+    _compare(_facts(found), _facts(_named(head)), where)
+    head.restore({name.removeprefix(HEAD): tensor for name, tensor in found.items()})
+    return model, head
+
+
+def _named(head: Head) -> dict[str, Tensor]:
+    """What a head was fitted with, under the names it has in a file."""
+    return {f"{HEAD}{name}": tensor for name, tensor in head.statistics().items()}
 
 
 def _build(spec: ModelSpec, budget: int) -> Autoencoder:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from eqae.checkpoint import ModelSpec, load_checkpoint
+from eqae.commands.fitting import fit_subjects
 from eqae.commands.jobs import fresh_model, head_label
-from eqae.commands.judging import Contender
+from eqae.commands.judging import Contender, pick_device
 from eqae.commands.resolving import ORBIT_MEAN
 from eqae.config import Config, HeadChoice
 from eqae.data.base import Dataset
@@ -76,7 +77,10 @@ def _from_run(path: Path, head: str, label: str, config: Config, labels: Sequenc
         further = {}
 
     def subject(choice: HeadChoice, name: str) -> FeatureModel:
-        built = build_head(choice.name, model, choice.options, f"MODEL {name!r}: head")
+        if not (head or averaged) and choice == own:
+            built = checkpoint.head  # fitted, where it needs it
+        else:
+            built = build_head(choice.name, model, choice.options, f"MODEL {name!r}: head")
         fresh = None if untrained is None else build_head(choice.name, untrained, choice.options)
         return FeatureModel(name, model, built, untrained, fresh, spec.seed)
 
@@ -84,6 +88,7 @@ def _from_run(path: Path, head: str, label: str, config: Config, labels: Sequenc
 
     def build(dataset: Dataset) -> Contender:
         _check_shape(label, model, spec, dataset)
+        fit_subjects(subjects, dataset, pick_device(config.training.accelerator))
         return Contender(subjects)
 
     return build

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from eqae.card import write_card
 from eqae.checkpoint import load_checkpoint, save_checkpoint
+from eqae.commands.fitting import fit_subjects
 from eqae.commands.jobs import (
     Job,
     baseline_jobs,
@@ -20,12 +21,13 @@ from eqae.commands.jobs import (
     main_job,
     recipe,
 )
-from eqae.commands.judging import Contender, environment_facts, exit_on_failures, judge_and_report
+from eqae.commands.judging import Contender, environment_facts, exit_on_failures, judge_and_report, pick_device
 from eqae.commands.resolving import check_same, config_text
 from eqae.config import Config
 from eqae.data import load_dataset
 from eqae.data.base import Dataset
 from eqae.evaluation.extraction import FeatureModel
+from eqae.heads.fitting import fit_heads
 from eqae.runs import RunDirectory
 from eqae.training.fit import fit
 from eqae.training.tracking import NoTracker, Tracker, start_tracking
@@ -56,6 +58,8 @@ def carry_out(config: Config, run: RunDirectory, *, resume: bool, console: Conso
                    for job in (main, *baselines)}  # fmt: skip
         contenders = [_contender(main, heads, config.seed), *(_contender(job, {}, config.seed) for job in baselines)]
         facts = _facts(config, main, seconds)
+        for contender in contenders:
+            fit_subjects(contender.subjects, dataset, pick_device(config.training.accelerator))
         title = f"{config.name} on {config.data.name}"
         results = judge_and_report(contenders, dataset, config, run, console, title, facts)
         rows = [asdict(row) for row in results.rows]
@@ -71,7 +75,9 @@ def _train(job: Job, dataset: Dataset, config: Config, tracker: Tracker, resume:
     began = time.monotonic()
     directory = job.directory
     if resume and directory.manifest.is_file():
-        job.model.load_state_dict(load_checkpoint(directory.path).model.state_dict())
+        trained = load_checkpoint(directory.path)
+        job.model.load_state_dict(trained.model.state_dict())
+        job.head.restore(trained.head.statistics())
         console.print(f"  {job.label}: trained already", highlight=False)
         return 0.0
     if job.config is not None:
@@ -85,7 +91,8 @@ def _train(job: Job, dataset: Dataset, config: Config, tracker: Tracker, resume:
         )  # fmt: skip
     elif job.orbit_of is None:
         job.model.fit(dataset.train.batch(slice(None)))
-    save_checkpoint(directory.path, job.model, job.spec)
+    fit_heads([job.head], job.model, dataset.train, pick_device(config.training.accelerator))
+    save_checkpoint(directory.path, job.model, job.spec, head=job.head)
     return time.monotonic() - began
 
 
