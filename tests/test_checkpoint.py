@@ -25,9 +25,9 @@ from eqae.checkpoint import (
     read_manifest,
     save_checkpoint,
 )
-from eqae.errors import CheckpointError, TrainingDiverged
+from eqae.errors import CheckpointError, ConfigError, TrainingDiverged
 from eqae.groups import C1
-from eqae.heads import build_head
+from eqae.heads import Head, build_head
 from eqae.models import Autoencoder, build_model
 from eqae.registry import MODELS
 
@@ -267,3 +267,77 @@ def test_loading_needs_neither_escnn_nor_what_only_training_uses(tiny: Path) -> 
     run = subprocess.run([sys.executable, "-c", BLOCKED, str(tiny)], capture_output=True, text=True, check=False)
     # Torch's meta device would bring 900 modules more, which take longer to import than all the rest of loading.
     assert (run.stdout, run.stderr) == ("D4 True\n", "")
+
+
+# --- heads that were fitted ------------------------------------------------------------------------------------
+
+WHITENED = replace(TINY, head_options={"post": ["signed_root", "whiten"], "components": 4})
+
+
+def fitted_head(model: Autoencoder, spec: ModelSpec) -> Head:
+    head = build_head(spec.head, model, spec.head_options)
+    with torch.no_grad():
+        head.fit(model.encode(torch.rand(40, *spec.image_shape, generator=torch.Generator().manual_seed(2))))
+    return head
+
+
+@pytest.fixture
+def whitened(tmp_path: Path) -> Path:
+    model = trained(WHITENED)
+    save_checkpoint(tmp_path / "whitened", model, WHITENED, head=fitted_head(model, WHITENED))
+    return tmp_path / "whitened"
+
+
+def test_what_a_head_was_fitted_with_comes_back_to_the_last_bit(whitened: Path) -> None:
+    loaded, model = load_checkpoint(whitened), trained(WHITENED)
+    head = fitted_head(model, WHITENED)
+    images = torch.rand(5, *WHITENED.image_shape)
+    assert not loaded.head.needs_fit
+    with torch.no_grad():
+        assert torch.equal(loaded.head(loaded.model.encode(images)), head(model.encode(images)))
+    document = json.loads((whitened / "manifest.json").read_text())
+    assert {name for name in document["tensors"] if name.startswith("head.")} == {"head.mean", "head.axes"}
+    golden = np.array(document["golden"]).astype(np.float32)
+    assert np.array_equal(golden, golden_features(loaded.model, loaded.head).numpy())
+
+
+def test_a_head_without_anything_fitted_adds_nothing_to_the_file(tmp_path: Path) -> None:
+    rooted = replace(TINY, head_options={"post": ["signed_root", "l2"]})
+    model = trained(rooted)
+    save_checkpoint(tmp_path, model, rooted, head=build_head(rooted.head, model, rooted.head_options))
+    assert set(read_manifest(tmp_path).tensors) == set(model.state_dict())
+    assert torch.allclose(golden_features(model, load_checkpoint(tmp_path).head).norm(dim=1), torch.ones(2))
+
+
+def test_a_head_that_was_not_fitted_is_not_saved(tmp_path: Path) -> None:
+    model = trained(WHITENED)
+    with pytest.raises(ConfigError, match="not been fitted"):
+        save_checkpoint(tmp_path / "run", model, WHITENED, head=build_head("gram", model, WHITENED.head_options))
+    with pytest.raises(CheckpointError, match=r"head\.mean"):
+        save_checkpoint(tmp_path / "run", model, WHITENED)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["head.mean", "head.axes"])
+def test_a_changed_or_missing_number_of_a_fitted_head_is_found(whitened: Path, name: str) -> None:
+    weights, manifest = whitened / "model.safetensors", whitened / "manifest.json"
+    original, document = safetensors.torch.load(weights.read_bytes()), json.loads(manifest.read_text())
+
+    def forged(tensors: dict[str, Tensor]) -> str:
+        """The message with which these weights are refused, under hashes that fit them."""
+        content = safetensors.torch.save(tensors)
+        weights.write_bytes(content)
+        document["files"]["model.safetensors"] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        document["tensors"] = {key: {"shape": list(t.shape), "dtype": str(t.dtype)[6:]} for key, t in tensors.items()}
+        manifest.write_text(json.dumps(document))
+        with pytest.raises(CheckpointError) as caught:
+            load_checkpoint(whitened)
+        return str(caught.value)
+
+    changed = original[name].clone()
+    changed.flatten()[0] += 0.5
+    assert "golden" in forged(original | {name: changed})
+    assert name in forged({key: tensor for key, tensor in original.items() if key != name})
+    assert name in forged(original | {name: original[name].flatten()[:3].clone()})
+    assert name in forged(original | {name: torch.full_like(original[name], float("nan"))})
+    assert "head.more" in forged(original | {"head.more": torch.zeros(1)})

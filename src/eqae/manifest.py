@@ -109,7 +109,8 @@ class Manifest(BaseModel):
         spec: rebuilds the model and its head.
         group: name of the model's group.
         parameters: number of learnable numbers.
-        tensors: shape and type of everything in ``model.safetensors``, by name.
+        tensors: shape and type of everything in ``model.safetensors``, by name; ``head.`` stands before what the head
+            was fitted with.
         files: hash and size of every file that is verified before it is used, by name.
         versions: of the libraries that wrote the checkpoint; for people.
         golden: features of the fixed golden images, one row an image; float32 numbers, restored exactly.
