@@ -113,12 +113,17 @@ def _sampled_by_escnn(group: Group, kernel: int) -> Tensor:
         bias=False,
         initialize=False,
         rings=[radius for radius, _ in chosen],
-        sigma=[0.6] * (len(chosen) - 1) + [0.4],
+        sigma=[_width(radius, radius == chosen[-1][0]) for radius, _ in chosen],
         frequencies_cutoff=lambda radius: limits[radius],
     )
     (samples,) = (buffer for name, buffer in layer.named_buffers() if "sampled_basis" in name)
     basis: Tensor = samples.detach().clone().double()
     return basis.view(-1, group.order, kernel, kernel).transpose(0, 1).contiguous()
+
+
+def _width(radius: float, outermost: bool) -> float:
+    """σ of a ring in pixels, escnn's defaults: the centre is one pixel."""
+    return 0.005 if radius == 0 else 0.4 if outermost else 0.6
 
 
 def _space(escnn: Any, group: Group) -> Any:
