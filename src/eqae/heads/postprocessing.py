@@ -21,8 +21,8 @@ Step = Literal["signed_root", "l2", "whiten", "pca"]
 FITTED: tuple[Step, Step] = ("whiten", "pca")
 Components = Annotated[int, Ge(1), Le(2**12)]
 DEFAULT_COMPONENTS = 256
-"""Axes that are kept where nothing else is asked for: more than what is left of an image once its pose is taken away
-is noise, which whitening would blow up."""
+"""Axes that are kept where nothing else is asked for. On the rotated digits the least of 256 deviations is a hundredth
+of the largest one, more or less, and whitened features keep five digits; further axes mostly cost them."""
 WIDEST = 2**13
 """Features whose covariance is still computed: half a gigabyte in float64, and a few minutes for its axes."""
 FLOOR = 1e-6

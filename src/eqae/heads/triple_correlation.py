@@ -1,4 +1,4 @@
-"""Triple correlation over the group: third-order invariants that are complete up to the group (Kondor 2008)."""
+"""Triple correlation over the group: third-order invariants that are complete up to the group (Kakarala 1992)."""
 
 from __future__ import annotations
 
