@@ -38,6 +38,8 @@ SPECS = {
     "c4 colour": replace(TINY, model_options={"group": "C4", "fields": [3], "code": 2}, image_shape=(3, 8, 8)),
     "attention": replace(TINY, model_options=TINY.model_options | {"attention": 5}, head="attention"),
     "banded": replace(TINY, head="gram", head_options={"band": 2}),
+    "steerable": replace(TINY, model_options={"group": "C8", "fields": [2, 2], "code": 3}),
+    "copies": replace(TINY, model="eqae_copies", model_options={"group": "D6", "fields": [2], "code": 3}),
     "cnn": replace(TINY, model="cnn", head="mean"),
     "orbit_mean": replace(TINY, model="orbit_mean", model_options={"base": {"name": "cnn", "fields": [2], "code": 3}}),
     "pca": replace(TINY, model="pca", model_options={"components": 6}, head="mean"),
@@ -341,3 +343,14 @@ def test_a_changed_or_missing_number_of_a_fitted_head_is_found(whitened: Path, n
     assert name in forged(original | {name: original[name].flatten()[:3].clone()})
     assert name in forged(original | {name: torch.full_like(original[name], float("nan"))})
     assert "head.more" in forged(original | {"head.more": torch.zeros(1)})
+
+
+@pytest.mark.parametrize("name", ["steerable", "copies"])
+def test_groups_off_the_lattice_load_without_escnn(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = trained(SPECS[name])
+    save_checkpoint(tmp_path, model, SPECS[name])
+    monkeypatch.setattr("eqae.nn.basis._kept", lambda *_: pytest.fail("a basis was asked for"))
+    images = torch.rand(3, 1, 9, 9)
+    assert torch.equal(load_checkpoint(tmp_path).model.encode(images), model.encode(images))

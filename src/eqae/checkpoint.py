@@ -26,6 +26,7 @@ from eqae.heads.postprocessing import not_fitted
 from eqae.manifest import ALTERED, MANIFEST, WEIGHTS, Manifest, ModelSpec, TensorFacts
 from eqae.memory_budget import MemoryBudget
 from eqae.models import Autoencoder, build_model
+from eqae.nn.basis import blank_bases
 from eqae.precision import full_precision
 from eqae.verification import check_manifest, file_facts, read_manifest, verified_weights
 
@@ -119,7 +120,7 @@ def save_checkpoint(
 def load_checkpoint(directory: str | Path) -> Checkpoint:
     """The model and head of a run directory, proven to give the features they gave when they were saved.
 
-    Needs neither escnn (for lattice groups) nor anything that only training uses, and leaves the random state as it
+    Needs neither escnn nor anything that only training uses, and leaves the random state as it
     was.
 
     Raises:
@@ -179,7 +180,8 @@ def _named(head: Head) -> dict[str, Tensor]:
 
 
 def _build(spec: ModelSpec, budget: int) -> Autoencoder:
-    with torch.device("cpu"), torch.random.fork_rng(devices=[]), MemoryBudget(budget):
+    # Bases of kernels are among the stored tensors, so that neither escnn nor its version matters here.
+    with torch.device("cpu"), torch.random.fork_rng(devices=[]), blank_bases(), MemoryBudget(budget):
         return build_model(spec.model, spec.image_shape, spec.model_options).float()
 
 

@@ -19,6 +19,8 @@ from eqae.heads import build_head
 from eqae.models import Autoencoder
 from eqae.models.orbit_mean import OrbitMean
 from eqae.models.ready import READY, ready_model
+from eqae.nn.basis import blank_bases
+from eqae.nn.filters import adopt_bases
 from eqae.registry import MODELS
 
 Builder = Callable[[Dataset], Contender]
@@ -68,7 +70,7 @@ def _builder(word: str, label: str, config: Config, labels: Sequence[str]) -> Bu
 def _from_run(path: Path, head: str, label: str, config: Config, labels: Sequence[str], *, averaged: bool) -> Builder:
     checkpoint = load_checkpoint(path)
     model, spec = checkpoint.model, checkpoint.spec
-    untrained: Autoencoder | None = fresh_model(spec).eval() if model.trained_by == "gradient" else None
+    untrained = _untrained(model, spec) if model.trained_by == "gradient" else None
     if averaged:
         model, untrained = OrbitMean(model, D4), None
     own = _own_head(head, spec, averaged)
@@ -92,6 +94,14 @@ def _from_run(path: Path, head: str, label: str, config: Config, labels: Sequenc
         return Contender(subjects)
 
     return build
+
+
+def _untrained(model: Autoencoder, spec: ModelSpec) -> Autoencoder:
+    """The network at the weights its training began with, on the kernel bases that it was trained with."""
+    with blank_bases():
+        untrained = fresh_model(spec).eval()
+    adopt_bases(untrained, model)
+    return untrained
 
 
 def _own_head(head: str, spec: ModelSpec, averaged: bool) -> HeadChoice:

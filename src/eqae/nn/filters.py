@@ -109,6 +109,13 @@ class SteerableFilters(Filters):
             return torch.bmm(coefficients.to(self.basis.dtype), self.basis)
 
 
+def adopt_bases(model: nn.Module, other: nn.Module) -> None:
+    """Copy the steerable bases of ``other``, a network of the same layers, into ``model``."""
+    for ours, theirs in zip(model.modules(), other.modules(), strict=True):
+        if isinstance(ours, SteerableFilters) and isinstance(theirs, SteerableFilters):
+            ours.basis.copy_(theirs.basis)
+
+
 def filters_of(group: Group, kernel: int, *, pairs: bool) -> Filters:
     """The exact filters of a lattice group, the steerable ones of any other."""
     family = LatticeFilters if group.is_lattice else SteerableFilters
