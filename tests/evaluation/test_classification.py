@@ -137,7 +137,7 @@ def test_fewer_than_two_classes_leave_nothing_to_score(make_evidence: MakeEviden
 def test_few_labels_are_skipped_where_a_class_has_fewer_images(make_evidence: MakeEvidence) -> None:
     found = scores(make_evidence(train=45))  # 15 images a class
     assert ("linear_probe_accuracy_10", "") in found
-    assert found["linear_probe_accuracy_100", ""].note == "not available: class 0 has 15 training image(s)"
+    assert found["linear_probe_accuracy_100", ""].note == "not available: class kind 0 has 15 training images"
 
 
 def test_more_labels_help(make_evidence: MakeEvidence) -> None:

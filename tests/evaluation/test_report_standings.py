@@ -137,7 +137,8 @@ def test_invariance_is_told_in_one_sentence(errors: dict[str, float], sentence: 
 @pytest.mark.parametrize(
     ("value", "kind", "text"),
     [
-        (0.8961, "percent", "89.6"), (1.2345e-7, "error", "1.2e-07"), (0.0, "error", "0"), (0.4567, "score", "0.457"),
+        (0.8961, "percent", "89.6"), (1.2345e-7, "error", "1.2e-07"), (0.412, "error", "0.41"),
+        (0.0, "error", "0"), (0.4567, "score", "0.457"),
         (float("nan"), "percent", ABSENT), (float("inf"), "error", ABSENT), (None, "score", ABSENT),
         (-0.0001, "score", "0.000"),
     ],

@@ -49,7 +49,7 @@ def test_best_and_tied_are_marked_in_the_direction_of_the_metric() -> None:
     rows += [row("reconstruction_mse", value, model) for model, value in (("a", 0.9), ("b", 0.5), ("c", 0.7))]
     lines = printed(Results(rows=rows), 80)
     cells = {line[0]: line.split()[1:] for line in lines if line[:2] in ("a ", "b ", "c ")}
-    assert cells == {"a": ["*90.0", "9.0e-01"], "b": ["~89.0", "*5.0e-01"], "c": ["50.0", "7.0e-01"]}
+    assert cells == {"a": ["*90.0", "0.90"], "b": ["~89.0", "*0.50"], "c": ["50.0", "0.70"]}
     assert any("* best" in line for line in lines)
 
 

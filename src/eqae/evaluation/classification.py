@@ -51,7 +51,8 @@ def evaluate_classification(
     scores = [_score("linear_probe_accuracy", predicted, test[1], evidence.seed)]
     for metric, fit in PROBES.items():
         scores.append(_score(metric, fit(*train, evidence.seed).predict(test[0]), test[1], evidence.seed))
-    scores += [few_label_score(train, test, count, evidence.seed) for count in labels_per_class]
+    names = evidence.class_names
+    scores += [few_label_score(train, test, count, evidence.seed, names) for count in labels_per_class]
     scores += _turned_scores(evidence, linear)
     classes = evidence.class_names or tuple(map(str, range(int(max(train[1].max(), test[1].max())) + 1)))
     matrix = confusion(predicted, test[1], len(classes))

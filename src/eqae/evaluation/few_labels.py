@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from eqae.evaluation.bootstrap import draw_interval
@@ -15,7 +17,11 @@ DRAWS_OF_ONE = 20  # single images differ more than handfuls do
 
 
 def few_label_score(
-    train: tuple[FloatArray, IntArray], test: tuple[FloatArray, IntArray], per_class: int, seed: int
+    train: tuple[FloatArray, IntArray],
+    test: tuple[FloatArray, IntArray],
+    per_class: int,
+    seed: int,
+    names: Sequence[str] = (),
 ) -> Score:
     """``linear_probe_accuracy_<per_class>``: the mean over seeded draws of ``per_class`` training images a class.
 
@@ -23,6 +29,7 @@ def few_label_score(
         train, test: standardised features ``(N, D)`` and labels ``(N,)``.
         per_class: labelled images of each class.
         seed: of the draws, which are the same for every model.
+        names: of the classes, by label, for the reason.
 
     Returns:
         The score, its interval over the draws; without a value where a class has fewer training images.
@@ -31,7 +38,9 @@ def few_label_score(
     metric = f"linear_probe_accuracy_{per_class}"
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < per_class:
-        return unavailable(metric, f"class {classes[counts.argmin()]} has {counts.min()} training image(s)")
+        label, few = int(classes[counts.argmin()]), int(counts.min())
+        name = names[label] if label < len(names) else str(label)
+        return unavailable(metric, f"class {name} has {few} training image{'s' if few > 1 else ''}")
     draws = DRAWS_OF_ONE if per_class == 1 else DRAWS
     accuracies = np.empty(draws)
     for draw in range(draws):

@@ -15,8 +15,8 @@ def is_number(value: float | None) -> bool:
 
 
 def number_text(value: float | None, kind: Kind) -> str:
-    """A value for a table cell: ``89.6`` (percent, of the fraction 0.896), ``1.2e-07`` (error), ``0.812`` (score) or
-    ``65.1`` (count).
+    """A value for a table cell: ``89.6`` (percent, of the fraction 0.896), ``1.2e-07`` or ``0.41`` (error), ``0.812``
+    (score) or ``65.1`` (count).
 
     What is missing, infinite or not a number becomes an em dash.
     """
@@ -25,7 +25,7 @@ def number_text(value: float | None, kind: Kind) -> str:
     if kind == "percent":
         return f"{100 * value:.1f}"
     if kind == "error":
-        return f"{value:.1e}" if value else "0"
+        return f"{value:.2f}" if 0.1 <= abs(value) < 100 else f"{value:.1e}" if value else "0"
     if kind == "count":
         return f"{value:.0f}" if value >= 100 or value == round(value) else f"{value:.1f}"
     return f"{value:.3f}".replace("-0.000", "0.000")

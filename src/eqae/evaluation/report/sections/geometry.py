@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ _HULLS = (
     "number of dimensions first of all, so a share inside means nothing without its control, a Gaussian cloud of the "
     "same covariance, size and dimension. Read the ratio: below 1, test images are closer to the known ones than in a "
     "structureless cloud. Pixels are the same ratio for the images themselves: a ratio below "
-    "theirs is structure that the model has added. Undecided should be 0; else the share inside is a lower bound. "
+    "theirs is structure that the model has added. Where images are undecided, the share inside is a lower bound. "
     "Label purity is good near 1: what an image is mixed from has its own class. The hull of the own class should be "
     "nearer than every other one, and nearer than its control, where each class is a Gaussian; right answers should "
     "lie nearer to the hull of all images than wrong ones."
@@ -57,9 +58,9 @@ _CLASS_HULLS = (
 )
 _FILM = (
     "From the left: a test image; its reconstruction; the nearest point at which a linear probe on the codes changes "
-    "its answer, decoded; the nearest point between training codes, decoded. Below: true class, the probe's answer → "
-    "the class across the boundary, and both distances over the median distance between codes. A boundary point "
-    "that looks like the reconstruction shows how little the answer hangs on."
+    "its answer, decoded; the nearest point between training codes, decoded. Below each: true class, the probe's "
+    "answer → the class across the boundary, and both distances over the median distance between codes. A boundary "
+    "point that looks like the reconstruction shows how little the answer hangs on."
 )
 _MORPH = (
     "The straight way between the codes of two test images of different classes, decoded, and what the probe says of "
@@ -103,10 +104,11 @@ def geometry_section(subject: Subject) -> Markup:
 
 def _hull_columns(subject: Subject) -> tuple[list[Column], list[Column]]:
     by_dimension: list[Column] = []
+    undecided = any(row.metric == "hull_undecided_share" and row.value > 0 for row in subject.results.rows)
     for condition in conditions(subject.results, "hull_distance"):
         by_dimension += [
             Aside("hull_inside_share", condition, group=condition, title="inside"),
-            Aside("hull_undecided_share", condition, group=condition, title="undecided"),
+            *([Aside("hull_undecided_share", condition, group=condition, title="undecided")] if undecided else []),
             Aside("hull_inside_share_gaussian", condition, group=condition, title="control"),
             Aside("hull_control_ratio", condition, group=condition, title="ratio"),
             Aside("hull_control_ratio", f"pixels, {condition}", group=condition, title="pixels"),
@@ -182,8 +184,7 @@ def _films(subject: Subject) -> Markup:
         tag(
             "div",
             model_label(subject, model),
-            film_strip(_pictures(drawing["images"]), f"{', '.join(drawing['columns'])}: test images of {model}."),
-            tag("small", _rows(drawing["rows"])),
+            *_rows(model, drawing),
             class_="panel",
         )
         for model, drawing in subject.drawings("boundary_film").items()
@@ -191,9 +192,12 @@ def _films(subject: Subject) -> Markup:
     return figure(tag("div", *panels, class_="panels"), _FILM) if panels else Markup()
 
 
-def _rows(rows: Sequence[Mapping[str, Any]]) -> Markup:
-    """One line a row of the film, in its order."""
-    return join(*(tag("div", _row(row)) for row in rows))
+def _rows(model: str, drawing: Mapping[str, Any]) -> Iterator[Markup]:
+    """Each row of the film, and below it what it shows."""
+    alt = f"{', '.join(drawing['columns'])}: a test image of {model}."
+    for images, row in zip(_pictures(drawing["images"]), drawing["rows"], strict=True):
+        yield film_strip(images[None], alt)
+        yield tag("small", _row(row))
 
 
 def _row(row: Mapping[str, Any]) -> str:
@@ -212,9 +216,11 @@ def _morphs(subject: Subject) -> Markup:
 def _frames(model: str, drawing: Mapping[str, Any]) -> Markup:
     labels = [str(label) for label in drawing["labels"]]
     style = f"grid-template-columns: repeat({len(labels)}, minmax(0, 1fr))"
-    said = tag("div", *(tag("span", label) for label in labels), class_="poses", style=style)
+    runs = [(label, len(list(run))) for label, run in groupby(labels)]
+    said = [tag("span", label, style=f"grid-column: span {count}") for label, count in runs]
     alt = f"{len(labels)} frames between two test images, decoded by {model}."
-    return tag("div", film_strip(_pictures(drawing["frames"])[None], alt), said)
+    below = tag("div", *said, class_="poses frames", style=style)
+    return tag("div", film_strip(_pictures(drawing["frames"])[None], alt), below)
 
 
 def _pictures(images: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
