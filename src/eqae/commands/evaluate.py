@@ -77,11 +77,10 @@ def evaluate(
     contenders_of = gather(models, config)
     dataset = load_dataset(config.data.name, config.data.root, config.data.options)
     contenders = contenders_of(dataset)
-    console.print(f"[bold]{len(contenders)} model(s)[/bold] on {dataset.name} → {out}", highlight=False)
+    what = f"{len(contenders)} model{'s' if len(contenders) > 1 else ''}"
+    console.print(f"[bold]{what}[/bold] on {dataset.name} → {out}", highlight=False)
     facts = {"seed": str(config.seed)}
-    results = judge_and_report(
-        contenders, dataset, config, directory, console, f"{len(contenders)} models on {dataset.name}", facts
-    )
+    results = judge_and_report(contenders, dataset, config, directory, console, f"{what} on {dataset.name}", facts)
     exit_on_failures(results, console)
 
 
