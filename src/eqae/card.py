@@ -113,9 +113,11 @@ def _invariance(group: Group) -> list[str]:
         if group.reflections
         else "- Mirror images have different features: handedness is seen."
     )
+    exact = _symmetries(group.lattice) or "nothing but the identity"
+    steps = "" if group.is_lattice else f"; nearly so by {360 / group.rotations:g} degrees, whose turns are built in"
     return [
-        f"- Exact, up to float rounding: {_symmetries(group)} of the image.",
-        "- Approximate: turns by other angles, which interpolate pixels and lose the corners.",
+        f"- Exact, up to float rounding: {exact} of the image.",
+        f"- Approximate: turns by other angles, which interpolate pixels and lose the corners{steps}.",
         handedness,
     ]
 
