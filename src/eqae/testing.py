@@ -183,8 +183,9 @@ def check_model(model: Autoencoder, *, seed: int = 0, tolerance: float = EXACT) 
     """The contract of models: what any model registered in :data:`eqae.registry.MODELS` has to keep.
 
     The three verbs and their shapes; the row rule ``V(gx) = permute(g, V(x))`` and its counterpart for the decoder,
-    for every g that moves pixels onto pixels, in float64, with all weights and statistics random; embeddings that do not depend on the batch in evaluation
-    mode; equality after ``deepcopy`` and pickling. The model itself is left as it was.
+    for every g that moves pixels onto pixels, in float64, with all weights and statistics random; embeddings that do
+    not depend on the batch in evaluation mode; equality after ``deepcopy`` and pickling. The model itself is left as
+    it was.
 
     Returns:
         The error of the row rule for each group element by its name; empty for the trivial group.

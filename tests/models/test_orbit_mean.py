@@ -69,3 +69,8 @@ def test_a_base_without_a_decoder_gives_a_model_without_one() -> None:
 def test_a_base_that_is_no_model_is_refused(base: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=f"(?s){message}"):
         build_model("orbit_mean", SHAPE, {"base": base})
+
+
+def test_a_group_that_interpolates_is_refused_when_it_is_built() -> None:
+    with pytest.raises(ConfigError, match=r"D12[\s\S]*D4 is the part"):
+        build_model("orbit_mean", (1, 20, 20), {"base": {"name": "cnn", "fields": [2], "code": 3}, "group": "D12"})

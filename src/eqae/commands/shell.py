@@ -13,7 +13,7 @@ from rich.console import Console
 
 from eqae.config import Choice, Config
 from eqae.errors import EqaeError
-from eqae.registry import DATASETS, EVALUATORS, HEADS, MODELS, OBJECTIVES, Registry
+from eqae.registry import DATASETS, EVALUATORS, GROUPS, HEADS, LARGEST_ORDER, MODELS, OBJECTIVES
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -35,13 +35,20 @@ def guarded(action: Callable[[], None], interrupted: str = "interrupted") -> int
     return 0
 
 
+ANY_HEAD = ("eqae.heads.postprocessing", "post_processed")
+"""Holds the options that every head has."""
+
+
 def key_help() -> str:
     """Every key of the YAML with its default and meaning, then the options of every registered name."""
     lines = ["keys (in the YAML, or as key.sub=value on the command line):", *_section_lines(Config, "")]
     for key, registry in (("data", DATASETS), ("model", MODELS), ("head", HEADS), ("evaluators", EVALUATORS)):
         lines += ["", f"{key}: registered names and their options"]
-        lines += [f"  {name:18} {', '.join(_options(registry, name)) or '-'}" for name in registry]
+        lines += [f"  {name:20} {', '.join(_options(registry.location(name))) or '-'}" for name in registry]
+        if registry is HEADS:
+            lines.append(f"  {'and any of them':20} {', '.join(_options(ANY_HEAD))}")
     lines += ["", f"objective: {', '.join(OBJECTIVES)}"]
+    lines += [f"group: C1 ... C{LARGEST_ORDER}, D1 ... D{LARGEST_ORDER // 2}, or {', '.join(GROUPS.aliases())}"]
     return "\n".join(lines)
 
 
@@ -75,9 +82,8 @@ def _is_literal(field: FieldInfo) -> bool:
     return get_origin(field.annotation) is Literal
 
 
-def _options(registry: Registry, name: str) -> list[str]:
-    """Keyword-only parameters of what ``name`` stands for, read from its source: importing it would import torch."""
-    target = registry.location(name)
+def _options(target: tuple[str, str] | None) -> list[str]:
+    """Keyword-only parameters of ``(module, attribute)``, read from the source: importing it would import torch."""
     if target is None:
         return []
     module, attribute = target

@@ -49,4 +49,10 @@ def build_orbit_mean(*, image_shape: tuple[int, int, int], base: dict[str, Any],
     if not isinstance(base, Mapping) or not isinstance(base.get("name"), str):
         raise ConfigError("model.base", f"{base!r}", "a model: {name: cnn, ...}")
     options = {key: value for key, value in base.items() if key != "name"}
-    return OrbitMean(build_model(base["name"], image_shape, options, where="model.base"), get_group(group))
+    chosen = get_group(group)
+    if not chosen.is_lattice:
+        raise ConfigError(
+            "model.group", f"{chosen.name}, whose turns interpolate pixels", "C1, C2, C4, D1, D2 or D4",
+            f"{chosen.lattice.name} is the part of it that moves pixels",
+        )  # fmt: skip
+    return OrbitMean(build_model(base["name"], image_shape, options, where="model.base"), chosen)
