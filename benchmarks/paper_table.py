@@ -173,6 +173,7 @@ def table(runs: Sequence[dict[str, Any]], data: str) -> Iterator[str]:
         found = [entry["figures"][line.head] for entry in entries if line.head in entry["figures"]]
         if found:
             yield _row(line, data, entries, found)
+    yield "\nLR, NN, kNN and 10 labels are probes, which saw labels; networks, heads and all other figures saw none."
 
 
 def _row(line: Line, data: str, entries: Sequence[dict[str, Any]], found: Sequence[dict[str, float]]) -> str:
