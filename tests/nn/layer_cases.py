@@ -90,7 +90,7 @@ CASES = [
     LayerCase("blur_pool", "fields", "fields", lambda g, s, w: BlurPool(s)),
     LayerCase("group_max_pool", "fields", "image", lambda g, s, w: GroupMaxPool(g.order)),
     LayerCase("group_mean_pool", "fields", "image", lambda g, s, w: GroupMeanPool(g.order)),
-    LayerCase("upsample", "fields", "fields", lambda g, s, w: BilinearUpsample(2 * s + 1)),
+    LayerCase("upsample", "fields", "fields", lambda g, s, w: BilinearUpsample(s, 2 * s + 1)),
     LayerCase("group_axis_linear", "rows", "rows", lambda g, s, w: GroupAxisLinear(g, FIELDS, 2)),
 ]  # fmt: skip
 CONVOLUTIONS = [case for case in CASES if case.windowed]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from eqae.groups import C1, C4, D4, Group
 from eqae.models import build_model
-from eqae.nn import FieldBatchNorm, Window
+from eqae.nn import BilinearUpsample, FieldBatchNorm, RegularConvTranspose, Window
 from eqae.testing import randomize
 
 SIZE = 7
@@ -257,3 +257,18 @@ def test_normalising_bf16_keeps_statistics_in_float32_in_either_way() -> None:
         assert y.dtype == torch.bfloat16
         assert norm.running_mean.dtype == torch.float32
         torch.testing.assert_close(norm.running_mean, 0.1 * x.float().unflatten(1, (3, 8)).mean((0, 2, 3, 4)))
+
+
+@pytest.mark.parametrize(("small", "size"), [(4, 7), (7, 14), (14, 28), (2, 3)])
+def test_interpolation_by_matrices_is_torchs_bilinear(small: int, size: int) -> None:
+    fields = torch.randn(2, 6, small, small, dtype=torch.float64)
+    expected = torch.nn.functional.interpolate(fields, size=(size, size), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(BilinearUpsample(small, size).double()(fields), expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_growing_from_one_pixel_is_the_transposed_convolution(bias: bool) -> None:
+    layer = randomize(RegularConvTranspose(D4, 3, 2, Window(5), bias=bias)).double()
+    pixel = torch.randn(4, 24, 1, 1, dtype=torch.float64)
+    expected = torch.nn.functional.conv_transpose2d(pixel, layer.expanded(), layer.field_bias())
+    torch.testing.assert_close(layer(pixel), expected)

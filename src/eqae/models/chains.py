@@ -80,7 +80,7 @@ def decoder_layers(
         width = fields[stage]
         layers += activated(RegularConv(group, width, width, same(kernel)), group, width)
         if not group.is_lattice:
-            layers.append(BilinearUpsample(plan.sizes[stage]))
+            layers.append(BilinearUpsample(plan.sizes[stage + 1], plan.sizes[stage]))
         if stage == 0:
             layers.append(_to_image(group, width, channels, plan, kernel))
         else:

@@ -19,34 +19,38 @@ class BlurPool(nn.Module):
     commutes exactly with every lattice group. (The original pads an even kernel by one pixel more on one side, and
     leaves the parity to chance.) Padding reflects, so a constant image stays constant. Nothing is learnt, nothing is
     stored: each channel is blurred on its own.
+
+    Rows and columns are blurred by one small matrix each, which is several times faster than the same convolution of
+    every channel by itself, forward and backward.
     """
 
-    kernel: Tensor
+    matrix: Tensor
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.window = halving(size)
         self.window.check("BlurPool", size)
-        self.mode = "reflect" if size > self.window.padding else "replicate"  # a single pixel has no mirror image
-        self.register_buffer("kernel", binomial(self.window.kernel), persistent=False)
+        self.register_buffer("matrix", blur_matrix(size), persistent=False)
 
     def forward(self, fields: Tensor) -> Tensor:
-        """``(B, F·n, H, W)`` to ``(B, F·n, H', W')``."""
-        window, channels = self.window, fields.shape[1]
-        padded = F.pad(fields, (window.padding,) * 4, mode=self.mode)
-        return F.conv2d(padded, self.kernel.expand(channels, 1, -1, -1), stride=window.stride, groups=channels)
+        """``(B, F·n, H, H)`` to ``(B, F·n, H', H')``."""
+        return self.matrix @ (fields @ self.matrix.T)
 
     def extra_repr(self) -> str:
         """The window, for ``print(model)``."""
         return f"{self.window}"
 
 
-def binomial(taps: int) -> Tensor:
-    """The square filter ``(taps, taps)`` of binomial coefficients, summing to 1; exact in binary.
+def blur_matrix(size: int) -> Tensor:
+    """``(size', size)``: each row the binomial weights about one pixel of the halved axis; exact in binary.
 
     Example:
-        >>> binomial(3)[1]
-        tensor([0.1250, 0.2500, 0.1250])
+        >>> blur_matrix(4)
+        tensor([[0.3750, 0.5000, 0.1250, 0.0000],
+                [0.0000, 0.1250, 0.5000, 0.3750]])
     """
-    row = torch.tensor([float(math.comb(taps - 1, tap)) for tap in range(taps)])
-    return torch.outer(row, row) / 4 ** (taps - 1)
+    window = halving(size)
+    taps = torch.tensor([float(math.comb(window.kernel - 1, tap)) for tap in range(window.kernel)])
+    mode = "reflect" if size > window.padding else "replicate"  # a single pixel has no mirror image
+    pixels = F.pad(torch.eye(size)[:, None], (window.padding,) * 2, mode=mode)  # every pixel alone
+    return F.conv1d(pixels, taps.view(1, 1, -1) / taps.sum(), stride=window.stride).squeeze(1).T.contiguous()
