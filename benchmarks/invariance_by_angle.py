@@ -23,8 +23,8 @@ from rich.table import Table
 from torch import Tensor
 
 from eqae.blocks import BLOCK
-from eqae.checkpoint import ModelSpec, load_checkpoint
-from eqae.commands.jobs import fresh_model
+from eqae.checkpoint import load_checkpoint
+from eqae.commands.jobs import untrained_twin
 from eqae.data import load_dataset
 from eqae.evaluation.poses import Pose, conditions
 from eqae.heads import Head, build_head
@@ -59,15 +59,14 @@ def errors(model: Autoencoder, head: Head, images: Tensor) -> dict[str, float]:
     return figures
 
 
-def untrained(spec: ModelSpec) -> Autoencoder:
-    return fresh_model(spec).eval().requires_grad_(False)
-
-
 def judged(runs: Sequence[Path], heads: Sequence[str], images: Tensor) -> list[dict[str, Any]]:
     rows = []
     for run in runs:
         checkpoint = load_checkpoint(run)
-        for weights, model in (("trained", checkpoint.model), ("initial", untrained(checkpoint.spec))):
+        for weights, model in (
+            ("trained", checkpoint.model),
+            ("initial", untrained_twin(checkpoint.model, checkpoint.spec)),
+        ):
             for name in heads:
                 found = errors(model, build_head(name, model, {}), images)
                 rows.append({"run": run.name, "weights": weights, "head": name, **found})

@@ -154,16 +154,12 @@ def get_group(name: str) -> Group:
     Raises:
         ConfigError: no such group, with the nearest name; or one of more elements than 48.
     """
-    if match := re.fullmatch(r"([cd])([1-9]\d*)", name.lower()):
+    if match := re.fullmatch(r"([cd])([1-9]\d{0,5})", name.lower()):
         order = int(match[2]) * (2 if match[1] == "d" else 1)
         if order > LARGEST_ORDER:
             raise ConfigError(
-                "model.group", f"{name.upper()} has {_counted(order)} elements", f"at most {LARGEST_ORDER}",
-                f"C{LARGEST_ORDER} or D{LARGEST_ORDER // 2} at most; 12 turns are rarely worse than more",
+                f"group {name.upper()}", f"{order} elements", f"at most {LARGEST_ORDER}",
+                f"C{LARGEST_ORDER} and D{LARGEST_ORDER // 2} are the largest",
             )  # fmt: skip
     group: Group = GROUPS.get(name)
     return group
-
-
-def _counted(order: int) -> str:
-    return str(order) if order < 10**6 else "too many"

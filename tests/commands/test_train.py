@@ -148,7 +148,7 @@ def test_a_finished_run_is_not_overwritten(tiny: Arguments, tmp_path: Path, caps
     ("arguments", "message"),
     [
         (["model.grup=D4"], "did you mean 'group'?"),
-        (["model.group=D5"], "unknown group 'D5'"),
+        (["model.group=E5"], "unknown group 'E5'"),
         (["training.epochs=many"], "training.epochs: found 'many'"),
         (["model.fields=[8, 8, 8, 8, 8]"], "at least 33x33"),
         (["head=attention"], "model.attention"),

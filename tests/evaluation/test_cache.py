@@ -11,11 +11,12 @@ import torch
 from eqae.blocks import BLOCK
 from eqae.data.base import Dataset, Images
 from eqae.errors import ConfigError, DataError
-from eqae.evaluation.cache import LAYOUT, default_cache, make_room, workplace
+from eqae.evaluation.cache import LAYOUT, make_room, workplace
 from eqae.evaluation.evidence import Evidence
 from eqae.evaluation.extraction import FeatureModel, extract_evidence
 from eqae.evaluation.fingerprint import model_fingerprint
 from eqae.evaluation.views import Extraction
+from eqae.files import user_cache
 from eqae.groups import C1, D4
 from eqae.heads import build_head
 from eqae.models import FunctionModel, build_model
@@ -150,7 +151,7 @@ def test_a_full_disk_is_said_before_anything_is_encoded(
 
 def test_the_cache_is_where_the_user_keeps_such_things(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_cache() == tmp_path / "eqae"
+    assert user_cache() == tmp_path / "eqae"
 
 
 def test_two_processes_give_what_one_gives_to_the_last_bit(make_dataset: MakeDataset) -> None:

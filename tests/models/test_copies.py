@@ -103,6 +103,11 @@ def test_copies_of_images_that_are_not_square_are_refused() -> None:
         build_model("eqae_copies", (1, 20, 24), {"group": "D12"})
 
 
+def test_more_pixels_than_a_machine_holds_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"47 copies of 512x512 pixels[\s\S]*smaller group"):
+        build_model("eqae_copies", (1, 512, 512), {"group": "C47", "fields": [1] * 7, "code": 1})
+
+
 def test_the_two_names_and_the_option_build_the_same_network() -> None:
     options = {"group": "D6", "fields": [2], "code": 3, "attention": 4, "attention_mode": "hard"}
     torch.manual_seed(0)

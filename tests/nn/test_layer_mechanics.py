@@ -30,10 +30,12 @@ def fresh_compiler() -> Iterator[None]:
     torch._dynamo.reset()
 
 
-@pytest.fixture
-def model() -> nn.Module:
+@pytest.fixture(params=[("D4", "steerable"), ("C3", "steerable"), ("C3", "copies")], ids="-".join)
+def model(request: pytest.FixtureRequest) -> nn.Module:
     torch.manual_seed(0)
-    return randomize(build_model("eqae", (1, 18, 18), {"fields": [2, 3], "code": 4, "attention": 5}))
+    group, construction = request.param
+    options = {"group": group, "construction": construction, "fields": [2, 3], "code": 4, "attention": 5}
+    return randomize(build_model("eqae", (1, 18, 18), options))
 
 
 def layer_and_input(case: LayerCase) -> tuple[nn.Module, Tensor]:
@@ -188,10 +190,10 @@ def test_the_state_dict_has_the_same_keys_and_loads_strictly_between_all_states(
         assert torch.equal(ours.images, theirs.images)
 
 
-def test_the_state_dict_holds_learnt_numbers_and_statistics_only(model: nn.Module) -> None:
+def test_the_state_dict_holds_learnt_numbers_statistics_and_bases_only(model: nn.Module) -> None:
     learnt = {name for name, _ in model.named_parameters()}
     rest = {name.rsplit(".", 1)[1] for name in model.state_dict() if name not in learnt}
-    assert rest == {"running_mean", "running_var", "num_batches_tracked"}
+    assert rest - {"basis"} == {"running_mean", "running_var", "num_batches_tracked"}
     assert all(tensor.is_contiguous() for tensor in model.state_dict().values())
 
 

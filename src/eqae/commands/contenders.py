@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eqae.checkpoint import ModelSpec, load_checkpoint
 from eqae.commands.fitting import fit_subjects
-from eqae.commands.jobs import fresh_model, head_label
+from eqae.commands.jobs import head_label, untrained_twin
 from eqae.commands.judging import Contender, pick_device
 from eqae.commands.resolving import ORBIT_MEAN
 from eqae.config import Config, HeadChoice
@@ -19,8 +19,6 @@ from eqae.heads import build_head
 from eqae.models import Autoencoder
 from eqae.models.orbit_mean import OrbitMean
 from eqae.models.ready import READY, ready_model
-from eqae.nn.basis import blank_bases
-from eqae.nn.filters import adopt_bases
 from eqae.registry import MODELS
 
 Builder = Callable[[Dataset], Contender]
@@ -70,7 +68,7 @@ def _builder(word: str, label: str, config: Config, labels: Sequence[str]) -> Bu
 def _from_run(path: Path, head: str, label: str, config: Config, labels: Sequence[str], *, averaged: bool) -> Builder:
     checkpoint = load_checkpoint(path)
     model, spec = checkpoint.model, checkpoint.spec
-    untrained = _untrained(model, spec) if model.trained_by == "gradient" else None
+    untrained = untrained_twin(model, spec) if model.trained_by == "gradient" else None
     if averaged:
         model, untrained = OrbitMean(model, D4), None
     own = _own_head(head, spec, averaged)
@@ -79,7 +77,7 @@ def _from_run(path: Path, head: str, label: str, config: Config, labels: Sequenc
         further = {}
 
     def subject(choice: HeadChoice, name: str) -> FeatureModel:
-        if not (head or averaged) and choice == own:
+        if not averaged and choice == _head_of(spec):
             built = checkpoint.head  # fitted, where it needs it
         else:
             built = build_head(choice.name, model, choice.options, f"MODEL {name!r}: head")
@@ -96,18 +94,18 @@ def _from_run(path: Path, head: str, label: str, config: Config, labels: Sequenc
     return build
 
 
-def _untrained(model: Autoencoder, spec: ModelSpec) -> Autoencoder:
-    """The network at the weights its training began with, on the kernel bases that it was trained with."""
-    with blank_bases():
-        untrained = fresh_model(spec).eval()
-    adopt_bases(untrained, model)
-    return untrained
-
-
 def _own_head(head: str, spec: ModelSpec, averaged: bool) -> HeadChoice:
-    """The head asked for on the command line, else the mean of an average, else the one the run was trained with."""
-    if head or averaged:
+    """The head asked for on the command line, else the mean of an average, else the one the run was trained with.
+
+    The name of the latter means that head with its options, as :func:`eqae.load_extractor` has it; an average, whose V
+    is another, takes heads without options.
+    """
+    if averaged:
         return HeadChoice(name=head or "mean")
+    return _head_of(spec) if head in ("", spec.head) else HeadChoice(name=head)
+
+
+def _head_of(spec: ModelSpec) -> HeadChoice:
     return HeadChoice.model_validate({"name": spec.head, **spec.head_options})
 
 

@@ -17,6 +17,8 @@ from eqae.groups import D4
 from eqae.heads import Head, build_head
 from eqae.models import Autoencoder, build_model
 from eqae.models.orbit_mean import OrbitMean
+from eqae.nn.basis import blank_bases
+from eqae.nn.filters import adopt_bases
 from eqae.registry import EVALUATORS, OBJECTIVES
 from eqae.runs import RunDirectory
 from eqae.training.augment import Augment
@@ -120,6 +122,14 @@ def fresh_model(spec: ModelSpec, where: str = "model") -> Autoencoder:
     """``spec``'s model at the initial weights its run began with."""
     seed_everything(spec.seed, "weights")
     return build_model(spec.model, spec.image_shape, spec.model_options, where)
+
+
+def untrained_twin(model: Autoencoder, spec: ModelSpec) -> Autoencoder:
+    """The network of a trained ``model`` at the weights its run began with, on the kernel bases it was trained with."""
+    with blank_bases():
+        untrained = fresh_model(spec).eval()
+    adopt_bases(untrained, model)
+    return untrained
 
 
 def head_label(label: str, choice: HeadChoice) -> str:

@@ -18,13 +18,14 @@ from eqae.blocks import BLOCK
 from eqae.config import Config
 from eqae.data.base import Dataset
 from eqae.errors import ConfigError
-from eqae.evaluation.cache import default_cache, make_room
+from eqae.evaluation.cache import make_room
 from eqae.evaluation.evidence import Evidence
 from eqae.evaluation.extraction import FeatureModel, extract_evidences
 from eqae.evaluation.loop import judge, needs_of_all
 from eqae.evaluation.report import Poses, eight_poses, print_table, write_report
 from eqae.evaluation.results import Results
 from eqae.evaluation.views import Extraction
+from eqae.files import user_cache
 from eqae.models import Autoencoder
 from eqae.runs import RunDirectory
 
@@ -164,7 +165,7 @@ def _cache(chosen: str | None) -> Path | None:
     """The folder that keeps embeddings, as the config says."""
     if chosen is None:
         return None
-    return default_cache() if chosen == "auto" else Path(chosen).expanduser()
+    return user_cache() if chosen == "auto" else Path(chosen).expanduser()
 
 
 def _make(out: RunDirectory) -> None:

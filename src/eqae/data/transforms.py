@@ -29,7 +29,7 @@ def rotate(images: Tensor, degrees: float | Tensor, *, mode: Mode = "bicubic", p
         ``(B, C, H, W)`` of the same type and device.
     """
     # In float64, so that quarter turns are exact and the angle itself adds no error.
-    angles = torch.deg2rad(torch.as_tensor(degrees, dtype=torch.float64)).expand(len(images))
+    angles = torch.deg2rad(torch.as_tensor(degrees, dtype=torch.float64)).expand(images.shape[0])
     cos, sin, zero = angles.cos(), angles.sin(), torch.zeros_like(angles)
     height, width = images.shape[-2:]
     # Coordinates run from -1 to 1 along both axes; the ratios keep rectangles from being sheared.

@@ -20,11 +20,6 @@ LOCK = "lock"
 _KEY = re.compile(r"[0-9a-f]{32}")
 
 
-def default_cache() -> Path:
-    """``eqae`` in the user's cache directory (XDG base directory specification)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "eqae"
-
-
 @contextmanager
 def workplace(cache: Path | None, *identity: str | None) -> Iterator[Path]:
     """A folder for the stores of one pass, which no other process uses meanwhile.

@@ -23,7 +23,8 @@ def build_cnn(
     code: Width = 32,
     equal: Literal["parameters", "channels"] = "parameters",
 ) -> EquivariantAutoencoder:
-    """A plain autoencoder that matches the ``eqae`` model with the same ``group``, ``fields`` and ``code``.
+    """A plain autoencoder that matches the ``eqae`` model with the same ``group``, ``fields`` and ``code``, all else
+    by default (steerable kernels of 5 pixels off the lattice; rotated copies have fewer parameters).
 
     Args:
         image_shape: ``(C, H, W)``.

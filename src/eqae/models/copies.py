@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from eqae.data.transforms import rotate
+from eqae.errors import ConfigError
 from eqae.groups import Group
 from eqae.models.attention import AttentionBottleneck
 from eqae.models.base import Autoencoder, Reconstruction
 from eqae.models.equivariant import EquivariantAutoencoder
 from eqae.nn import CosetStack, DiscMask, GroupAxisBlock
+
+MOST_PIXELS = 2**22
+"""In all copies of one image, over all channels."""
 
 
 class Copy(NamedTuple):
@@ -43,6 +48,9 @@ class CopiesAutoencoder(Autoencoder):
         group: any cyclic or dihedral group.
         base: an autoencoder over :func:`base_group` of it, with the m that V is to have.
         bottleneck: an attention bottleneck over ``group`` in the reconstruction path, or None.
+
+    Raises:
+        ConfigError: the copies of one image have more than four million pixels.
     """
 
     def __init__(
@@ -50,6 +58,7 @@ class CopiesAutoencoder(Autoencoder):
     ) -> None:
         super().__init__(group, base.channels, base.image_shape)
         rotations, m = Group(group.rotations, False), base.channels
+        _check_pixels(group, base)
         self.base = base
         self.mask = DiscMask(base.image_shape[-1])
         self.turned = CosetStack(rotations, base.group)
@@ -98,6 +107,17 @@ class CopiesAutoencoder(Autoencoder):
     def _decode(self, blocks: Tensor) -> tuple[Tensor, ...]:
         """Blocks ``(B, k, |H|, m)`` to k batches of copies ``(B, C, H, W)``."""
         return self.base.decode(blocks.flatten(0, 1)).unflatten(0, blocks.shape[:2]).unbind(1)
+
+
+def _check_pixels(group: Group, base: EquivariantAutoencoder) -> None:
+    """Refuse copies of which a single image takes more memory than a machine has."""
+    copies = group.order // base.group.order
+    if copies * math.prod(base.image_shape) > MOST_PIXELS:
+        channels, height, width = base.image_shape
+        raise ConfigError(
+            "model.construction", f"{copies} copies of {height}x{width} pixels in {channels} channel(s) an image",
+            f"at most {MOST_PIXELS:,} numbers", "choose a smaller group or data.size, or construction: steerable",
+        )  # fmt: skip
 
 
 def base_group(group: Group) -> Group:

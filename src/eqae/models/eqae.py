@@ -69,7 +69,9 @@ def build_eqae_copies(
     antialiased: bool = False,
     kernel: Kernel | None = None,
 ) -> Autoencoder:
-    """The registered ``eqae_copies`` model, :func:`build_eqae` with ``construction="copies"``; the same options."""
+    """The registered ``eqae_copies`` model: the paper's construction under a name of its own, so that tables and
+    checkpoints say which it is; :func:`build_eqae` with ``construction="copies"`` and the same options otherwise.
+    """
     return build_eqae(
         image_shape=image_shape, group=group, construction="copies", fields=fields, code=code, attention=attention,
         attention_mode=attention_mode, attention_temperature=attention_temperature, antialiased=antialiased,

@@ -29,6 +29,8 @@ from eqae.groups import Group
 
 LARGEST_MOVE = 1e-5
 """How far making a basis exact may move it, relative to its largest sample; escnn computes in float32."""
+LARGEST_KERNEL = 16
+"""Side in pixels; at twice that the basis of 48 elements takes 185 MB."""
 _FOLDER = "bases-1"
 _BLANK: ContextVar[bool] = ContextVar("blank bases", default=False)
 
@@ -47,8 +49,8 @@ def rings(kernel: int) -> tuple[tuple[float, int], ...]:
     """Radius in pixels and largest angular frequency of each ring of a ``kernel`` x ``kernel`` grid.
 
     Radii are those of the pixels along an axis. An inner ring carries what its pixels can resolve, ``2R`` (one less
-    on odd multiples of two); on the outermost, whose corners are cut off, two. These are escnn's defaults for odd
-    kernels, continued to even ones.
+    where R is even); the outermost, whose corners are cut off, two. These are escnn's defaults for odd kernels,
+    continued to even ones.
 
     Example:
         >>> rings(5), rings(4)
@@ -70,8 +72,13 @@ def moved_basis(group: Group, kernel: int) -> Tensor:
     Taken from the user's cache, where it is kept after the first time.
 
     Raises:
-        ConfigError: a kernel of one pixel, or escnn is needed and not installed.
+        ConfigError: a kernel of one pixel or of too many, or escnn is needed and not installed.
     """
+    if kernel > LARGEST_KERNEL:
+        raise ConfigError(
+            "model.fields", f"the last of the {group.name} kernels would cover {kernel}x{kernel} pixels",
+            f"at most {LARGEST_KERNEL}x{LARGEST_KERNEL}", "add stages: each number in model.fields halves the map",
+        )  # fmt: skip
     if max(frequency for _, frequency in rings(kernel)) < 1:
         raise ConfigError(
             "model.kernel", f"a kernel of {kernel} carries no angular frequency, so {group.name} cannot turn it",

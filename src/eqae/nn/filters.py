@@ -104,7 +104,7 @@ class SteerableFilters(Filters):
         return filters.permute(1, 2, 0, 3, 4).reshape(outputs, inputs * self.order, self.kernel, self.kernel)
 
     def _moved(self, coefficients: Tensor) -> Tensor:
-        """``(n, rows, b)`` to pixels ``(n, rows, k·k)``, row g by the basis moved by g; never in half precision."""
+        """``(n, rows, b)`` to pixels ``(n, rows, k·k)``, row g by the basis moved by g; never rounded by autocast."""
         with torch.autocast(coefficients.device.type, enabled=False):
             return torch.bmm(coefficients.to(self.basis.dtype), self.basis)
 
