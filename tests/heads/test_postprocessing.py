@@ -156,6 +156,66 @@ def test_fitting_looks_at_images_block_by_block_and_leaves_the_model_as_it_was(m
     assert all(module.training is False for module in model.modules())
 
 
+class Learned(Head):
+    """A user's head whose direction is learned by gradients."""
+
+    def __init__(self, model: Autoencoder) -> None:
+        super().__init__(model.group, model.channels, 1)
+        self.direction = torch.nn.Parameter(torch.ones(model.channels))
+        self.needs_fit = True
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        return (embedding.mean(1) @ self.direction)[:, None]
+
+    def fit(self, embedding: Tensor) -> None:
+        optimizer = torch.optim.SGD([self.direction], 0.1)
+        self(embedding).var().neg().backward()
+        optimizer.step()
+        self.needs_fit = False
+
+
+def images_of(count: int) -> Images:
+    pixels = torch.rand(count, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    return Images(pixels, torch.zeros(count).long())
+
+
+def test_a_head_may_learn_by_gradients(model: Autoencoder) -> None:
+    head = Learned(model)
+    with torch.inference_mode():
+        fit_heads([head], model, images_of(40))
+    assert not torch.equal(head.direction.detach(), torch.ones(3))
+    assert not head.needs_fit
+
+
+def test_what_a_head_learned_by_gradients_can_be_restored(model: Autoencoder) -> None:
+    learned, fresh = Learned(model), Learned(model)
+    fit_heads([learned], model, images_of(40))
+    for head in (learned, fresh):
+        head.statistics = lambda head=head: {"direction": head.direction}  # type: ignore[method-assign, misc]
+    fresh.restore(learned.statistics())
+    assert torch.equal(fresh.direction, learned.direction)
+    assert fresh.direction.requires_grad
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_the_model_comes_back_to_the_cpu_outside_inference_mode(
+    model: Autoencoder, monkeypatch: pytest.MonkeyPatch, breaks: bool
+) -> None:
+    # Parameters that move to another device under inference mode can never be trained again.
+    moved: list[bool] = []
+    monkeypatch.setattr(model, "to", lambda device: moved.append(torch.is_inference_mode_enabled()) or model)
+    monkeypatch.setattr(model, "cpu", lambda: moved.append(torch.is_inference_mode_enabled()) or model)
+    head = build_head("gram", model, {"post": ["pca"]})
+    if breaks:
+        monkeypatch.setattr(model, "encode", lambda images: images.reshape(0))
+        with pytest.raises(RuntimeError, match="invalid for input"):
+            fit_heads([head], model, images_of(40))
+    else:
+        fit_heads([head], model, images_of(40))
+    assert head.needs_fit == breaks
+    assert moved == [False, False]
+
+
 # --- options --------------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
@@ -49,7 +50,11 @@ class Head(nn.Module):
         return [f"{type(self).__name__.removesuffix('Head').lower()}{i}" for i in range(self.width)]
 
     def fit(self, embedding: Tensor) -> None:
-        """Learn from V ``(N, |G|, m)`` of training images, without labels; most heads have nothing to learn."""
+        """Learn from V ``(N, |G|, m)`` of training images, without labels; most heads have nothing to learn.
+
+        Called in evaluation mode and full float32, on the CPU, with gradients enabled: a head may learn by them. V
+        itself wants none, and other heads are fitted to it too: it must not be changed.
+        """
 
     def statistics(self) -> dict[str, Tensor]:
         """What :meth:`fit` finds, by name: the tensors themselves, in their places and shapes before as after it."""
@@ -57,8 +62,9 @@ class Head(nn.Module):
 
     def restore(self, statistics: dict[str, Tensor]) -> None:
         """Take over what :meth:`statistics` gave of a fitted head; then there is nothing to fit any more."""
-        for name, tensor in self.statistics().items():
-            tensor.copy_(statistics[name])
+        with torch.no_grad():  # they may be parameters
+            for name, tensor in self.statistics().items():
+                tensor.copy_(statistics[name])
         self.needs_fit = False
 
 
