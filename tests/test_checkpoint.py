@@ -315,9 +315,31 @@ def test_a_head_that_was_not_fitted_is_not_saved(tmp_path: Path) -> None:
     model = trained(WHITENED)
     with pytest.raises(ConfigError, match="not been fitted"):
         save_checkpoint(tmp_path / "run", model, WHITENED, head=build_head("gram", model, WHITENED.head_options))
-    with pytest.raises(CheckpointError, match=r"head\.mean"):
-        save_checkpoint(tmp_path / "run", model, WHITENED)
+    plain = build_head("gram", model, {})
+    for head in (None, plain):
+        with pytest.raises(ConfigError, match=r"not been fitted.*\n.*fit_heads.*head="):
+            save_checkpoint(tmp_path / "run", model, WHITENED, head=head)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_tensor_of_the_model_is_never_replaced_by_one_of_the_head(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_head(*, image_shape: tuple[int, int, int]) -> Autoencoder:
+        model = build_reads_values(image_shape=image_shape)
+        model.head = nn.Module()
+        model.head.register_buffer("mean", torch.ones(6))
+        return model
+
+    monkeypatch.setitem(MODELS._targets, "with_head", with_head)
+    spec = replace(WHITENED, model="with_head", model_options={})
+    model = trained(spec)
+    with pytest.raises(ConfigError, match=r"tensor 'head\.mean': .*model"):
+        save_checkpoint(tmp_path / "run", model, spec, head=fitted_head(model, spec))
+    assert not (tmp_path / "run").exists()
+    plain = replace(spec, head_options={})
+    save_checkpoint(tmp_path / "run", model, plain)
+    assert torch.equal(load_checkpoint(tmp_path / "run").model.state_dict()["head.mean"], model.head.mean)
 
 
 @pytest.mark.parametrize("name", ["head.mean", "head.axes"])
@@ -346,9 +368,7 @@ def test_a_changed_or_missing_number_of_a_fitted_head_is_found(whitened: Path, n
 
 
 @pytest.mark.parametrize("name", ["steerable", "copies"])
-def test_groups_off_the_lattice_load_without_escnn(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_groups_off_the_lattice_load_without_escnn(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = trained(SPECS[name])
     save_checkpoint(tmp_path, model, SPECS[name])
     monkeypatch.setattr("eqae.nn.basis._kept", lambda *_: pytest.fail("a basis was asked for"))

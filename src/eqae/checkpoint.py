@@ -19,7 +19,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from eqae.errors import CheckpointError, EqaeError, Problem, TrainingDiverged
+from eqae.errors import CheckpointError, ConfigError, EqaeError, Problem, TrainingDiverged
 from eqae.files import write_atomically
 from eqae.heads import Head, build_head
 from eqae.heads.postprocessing import not_fitted
@@ -39,6 +39,7 @@ HEAD = "head."
 """Before the names of what a head was fitted with, among the names of the model's tensors."""
 BUDGET_FACTOR, BUDGET_FREE = 64, 2**25
 """Numbers that building may allocate: per stored one (a matched ``cnn`` tries several sizes), and in any case."""
+PASS_HEAD = "fit it (eqae.heads.fitting.fit_heads([head], model, images)) and pass it: save_checkpoint(..., head=head)"
 LIBRARIES = ("eqae", "torch", "numpy", "safetensors")
 
 T = TypeVar("T")
@@ -83,14 +84,20 @@ def save_checkpoint(
 
     Raises:
         TrainingDiverged: a weight or statistic is NaN or infinite; an older checkpoint stays as it is.
-        CheckpointError: ``spec`` does not build this model, or wants a head that was fitted.
-        ConfigError: ``head`` has not been fitted.
+        CheckpointError: ``spec`` does not build this model.
+        ConfigError: ``head`` has not been fitted, or is missing where that of ``spec`` has to be; or what it was
+            fitted with would have the name of a tensor of ``model``.
     """
     folder = Path(directory)
     if head is not None and head.needs_fit:
         raise not_fitted(f"head of {folder}")
-    fitted = {} if head is None else _named(head)
-    tensors = {name: _storable(tensor) for name, tensor in (model.state_dict() | fitted).items()}
+    own, fitted = model.state_dict(), {} if head is None else _named(head)
+    for name in sorted(own.keys() & fitted.keys()):
+        raise ConfigError(
+            f"head of {folder}, tensor {name!r}", "the model has a tensor of this name too", "one tensor a name",
+            f"call the part of the model that holds it something else than {HEAD.rstrip('.')!r}",
+        )  # fmt: skip
+    tensors = {name: _storable(tensor) for name, tensor in (own | fitted).items()}
     for name in _not_finite(tensors):
         raise TrainingDiverged(
             f"{folder / WEIGHTS}, tensor {name!r}", "NaN or infinity", "finite weights",
@@ -99,7 +106,7 @@ def save_checkpoint(
     weights = safetensors.torch.save(tensors)
     files = {WEIGHTS: file_facts(weights)}
     files |= {name: file_facts((folder / name).read_bytes()) for name in extra_files if (folder / name).is_file()}
-    rebuilt, rebuilt_head = _rebuild(spec, tensors, f"specification of {folder}")
+    rebuilt, rebuilt_head = _rebuild(spec, tensors, f"specification of {folder}", saving=True)
     text = Manifest.model_construct(
         format=1,
         spec=spec,
@@ -154,10 +161,13 @@ def golden_features(model: Autoencoder, head: Head) -> Tensor:
     return features
 
 
-def _rebuild(spec: ModelSpec, tensors: Mapping[str, Tensor], where: str) -> tuple[Autoencoder, Head]:
+def _rebuild(
+    spec: ModelSpec, tensors: Mapping[str, Tensor], where: str, *, saving: bool = False
+) -> tuple[Autoencoder, Head]:
     """Model and head of ``spec`` with the given weights, in evaluation mode on the CPU.
 
-    Settings that the weights do not bear out are refused before memory is allocated for them.
+    Settings that the weights do not bear out are refused before memory is allocated for them. Where nothing is there
+    of what the head has to be fitted with, a file is damaged, but who is ``saving`` has left the head out.
     """
     stored = sum(tensor.numel() for tensor in tensors.values())
     model = _guarded(where, lambda: _build(spec, BUDGET_FACTOR * stored + BUDGET_FREE))
@@ -168,8 +178,11 @@ def _rebuild(spec: ModelSpec, tensors: Mapping[str, Tensor], where: str) -> tupl
     model.eval().requires_grad_(False)
     with torch.device("cpu"):
         head = _guarded(where, lambda: build_head(spec.head, model, spec.head_options))
-    found = {name: tensors[name] for name in tensors if name in fitted}
-    _compare(_facts(found), _facts(_named(head)), where)
+    head.requires_grad_(False)
+    found, wanted = {name: tensors[name] for name in tensors if name in fitted}, _named(head)
+    if saving and wanted and not found:
+        raise not_fitted(f"{where}, head {spec.head!r}", PASS_HEAD)
+    _compare(_facts(found), _facts(wanted), where)
     head.restore({name.removeprefix(HEAD): tensor for name, tensor in found.items()})
     return model, head
 

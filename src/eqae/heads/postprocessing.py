@@ -32,6 +32,7 @@ SOFT = 1e-6
 """How far below the mean size of an image's features the signed root becomes a straight line through zero."""
 TINY = 1e-20
 FIT_BLOCK = 256
+BOTH_FIT = "name it in the config, as head or among heads, and train or evaluate: both fit it"
 
 
 class SignedRoot(nn.Module):
@@ -186,12 +187,10 @@ def post_processed(head: Head, *, post: tuple[Step, ...] = (), components: Compo
     return PostProcessed(head, {step: _step(step, head.width, kept) for step in post}) if post else head
 
 
-def not_fitted(where: str) -> ConfigError:
+def not_fitted(where: str, fix: str = BOTH_FIT) -> ConfigError:
     """What to say of a head whose axes nobody has fitted."""
-    return ConfigError(
-        where, "this head has not been fitted to any images", "a head that was fitted to training images",
-        "name it in the config, as head or among heads, and train or evaluate: both fit it",
-    )  # fmt: skip
+    expected = "a head that was fitted to training images"
+    return ConfigError(where, "this head has not been fitted to any images", expected, fix)
 
 
 def _step(name: Step, width: int, components: int) -> nn.Module:
