@@ -91,6 +91,12 @@ def test_every_triple_correlation_is_kept_once_and_none_is_lost(group: Group, mi
     assert set(kept) == classes
 
 
+def test_of_an_embedding_of_zeros_only_the_scale_is_not_zero() -> None:
+    features = TripleCorrelationHead(D4, 2)(torch.zeros(1, 8, 2, dtype=torch.float64))[0]
+    assert features[0].item() == pytest.approx(1e-6)
+    assert not features[1:].any()
+
+
 def test_worked_example_of_the_triple_correlation() -> None:
     """T(0,0) = 1296, T(1,2) = 1116 and T(4,4) = 720 in all eight poses, not divided by |G|."""
     v = torch.zeros(1, 8, 1, dtype=torch.float64)

@@ -24,7 +24,8 @@ Projections = Annotated[int, Ge(1), Le(2**10)]
 """How many mixes of the channels, p; m or more: the channels themselves."""
 Seed = Annotated[int, Ge(0), Le(2**20)]
 FLOOR = 1e-12
-"""Added to the mean square of V: an embedding of zeros has finite gradients, and features that are zero."""
+"""Added to the mean square of V: an embedding of zeros has finite gradients, and features all zero but the
+scale, 1e-6."""
 FEWER_MIXES = "lower head.projections; 1 is enough for a generic V"
 
 
