@@ -32,7 +32,8 @@ def load_extractor(
 
     Args:
         path: a run directory.
-        head: another head than the run's own, e.g. ``"correlation"``; needs no training.
+        head: another head than the run's own, e.g. ``"correlation"``; needs no training. The name of the run's own
+            stands for that head with its options.
         layout: axes of the images; None infers them where only one reading fits the model.
         batch_size: see :class:`FeatureExtractor`.
 

@@ -64,6 +64,18 @@ def test_an_evaluation_takes_the_fitted_head_as_it_is_and_fits_the_others(run: P
     assert own[1] == own[0]
 
 
+def test_the_runs_own_head_is_the_same_by_name_in_an_evaluation_and_an_extractor(run: Path, tmp_path: Path) -> None:
+    words = [f"{run}:gram", "evaluators=[invariance]"]
+    assert evaluate([*words, "--out", str(tmp_path / "out")]) == 0
+    trained, judged = (json.loads((folder / "results.json").read_text())["rows"] for folder in (run, tmp_path / "out"))
+    own, named = (
+        {(row["metric"], row["condition"]): row["value"] for row in rows if row["model"] == model}
+        for rows, model in ((trained, "eqae_p4m"), (judged, "eqae_p4m:gram"))
+    )
+    assert named == own
+    assert eqae.load_extractor(run, head="gram").width == eqae.load_extractor(run).width == 6
+
+
 def test_a_resumed_run_keeps_the_axes_it_found(run: Path) -> None:
     before = load_checkpoint(run).head.statistics()
     (run / "results.json").unlink()

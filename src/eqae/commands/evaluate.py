@@ -19,7 +19,8 @@ from eqae.yaml_file import apply_overrides, read_yaml
 
 MODELS_HELP = f"""models:
   PATH              a run directory, judged by the head it was trained with
-  PATH:HEAD         the same with another head, e.g. checkpoints/eqae_p4m:correlation
+  PATH:HEAD         the same with another head, without options, e.g. checkpoints/eqae_p4m:correlation;
+                    the name of the head it was trained with stands for that head, options and all
   {ORBIT_MEAN}PATH   the run's model averaged over the eight poses of D4
   NAME              a model that needs no training: zernike, pca, backbone (a torchvision network, random weights)
 
