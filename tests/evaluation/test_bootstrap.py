@@ -112,6 +112,17 @@ def test_every_group_has_its_share_of_every_class_and_no_class_is_lost() -> None
     assert sorted(np.concatenate([np.setdiff1d(np.arange(64), some) for some in kept])) == list(range(63))
 
 
+def test_groups_are_of_one_size_however_many_classes_there_are() -> None:
+    labels = np.repeat(np.arange(121), 23)
+    groups = even_groups(labels, 0)
+    sizes = np.bincount(groups, minlength=20)
+    assert sizes.max() - sizes.min() <= 1
+    counts = np.stack([np.bincount(groups[labels == label], minlength=20) for label in range(121)])
+    assert set(np.unique(counts)) == {1, 2}
+    np.testing.assert_array_equal(groups, even_groups(labels, 0))
+    assert (groups != even_groups(labels, 1)).any()
+
+
 def test_an_undefined_value_or_a_single_group_leaves_no_interval() -> None:
     assert jackknife_interval(1.0, [1.0]) == (None, None)
     assert jackknife_interval(1.0, [1.0, float("nan")]) == (None, None)

@@ -129,14 +129,17 @@ def leave_out(groups: IntArray) -> Iterator[IntArray]:
 def even_groups(labels: IntArray, seed: int, groups: int = 20) -> IntArray:
     """Which of so many groups each image is in, ``(N,)``: at random, each group with its share of every class.
 
+    Every class goes on where the one before ended, so that groups of images are of one size too, to one image.
     An image that is alone in its class is in none, -1, so that no class is ever lost.
     """
     order = np.random.default_rng(seed).permutation(len(labels))
     found = np.full(len(labels), -1, np.int64)
+    placed = 0
     for label in np.unique(labels):
         members = order[labels[order] == label]
         if len(members) > 1:
-            found[members] = np.arange(len(members)) % groups
+            found[members] = (placed + np.arange(len(members))) % groups
+            placed += len(members)
     return found
 
 
