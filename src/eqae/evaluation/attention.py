@@ -9,6 +9,7 @@ from eqae.evaluation.scores import mean_score, unavailable
 
 PEAK = 0.9
 """A largest weight above it counts as a decision."""
+NOT_TURNED = "no images were turned by symmetries of the grid"
 
 
 @evaluator(needs={"attention", "orbits"}, cost=lambda _: 0.5)
@@ -41,7 +42,8 @@ def evaluate_attention(evidence: Evidence) -> Findings:
 
 def _pose_consistency(attention: Attention, seed: int) -> Score:
     if len(attention.moves) < 2:
-        why = "no symmetry of the grid moves the rows of V"
+        turned = bool(attention.condition)
+        why = "no symmetry of the grid moves the rows of V" if turned else NOT_TURNED
         return unavailable("pose_consistency", why, condition=attention.condition)
     row = attention.turned.argmax(axis=2)
     expected = attention.moves[1:, row[:, 0]].T
