@@ -15,6 +15,7 @@ import json
 import platform
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import torch
@@ -33,33 +34,39 @@ from eqae.nn import DiscMask
 from eqae.precision import full_precision
 
 
-def features(model: Autoencoder, head: Head, images: Tensor) -> Tensor:
+def features(model: Autoencoder, heads: Sequence[Head], images: Tensor) -> list[Tensor]:
+    """Of all heads, from one pass."""
     with full_precision():
-        return torch.cat([head(model.encode(block)) for block in images.split(BLOCK)]).double()
+        embedding = torch.cat([model.encode(block) for block in images.split(BLOCK)])
+        return [torch.cat([head(rows) for rows in embedding.split(BLOCK)]).double() for head in heads]
 
 
-def movement(found: Tensor, upright: Tensor) -> float:
-    return float(((found - upright).norm(dim=1) / upright.norm(dim=1)).mean())
+def movement(found: Sequence[Tensor], upright: Sequence[Tensor]) -> list[float]:
+    """Mean relative movement of each head's features."""
+    return [float(((a - b).norm(dim=1) / b.norm(dim=1)).mean()) for a, b in zip(found, upright, strict=True)]
 
 
-def errors(model: Autoencoder, head: Head, images: Tensor) -> dict[str, float]:
-    """Error by condition, and the floor beside it where pixels are interpolated."""
-    upright = features(model, head, images)
-    seen: dict[Pose, tuple[float, float]] = {}
-    figures = {}
+def errors(model: Autoencoder, heads: Sequence[Head], images: Tensor) -> list[dict[str, float]]:
+    """Error by condition for each head, and the floor beside it where pixels are interpolated."""
+    upright = features(model, heads, images)
+    moved: dict[Pose, list[float]] = {}
+    back: dict[Pose, list[float]] = {}
+    figures: list[dict[str, float]] = [{} for _ in heads]
     for name, poses in conditions(*images.shape[-2:]).items():
         for pose in poses[1:]:
-            if pose not in seen:
-                back = 0.0 if pose.is_exact else movement(features(model, head, pose.apply_and_undo(images)), upright)
-                seen[pose] = movement(features(model, head, pose.apply(images)), upright), back
-        moved = torch.tensor([seen[pose] for pose in poses[1:]]).mean(0).tolist()
-        figures[name] = moved[0]
-        if any(not pose.is_exact for pose in poses):
-            figures[f"{name} floor"] = moved[1]
+            if pose not in moved:
+                moved[pose] = movement(features(model, heads, pose.apply(images)), upright)
+                undone = upright if pose.is_exact else features(model, heads, pose.apply_and_undo(images))
+                back[pose] = movement(undone, upright)
+        for number, found in enumerate(figures):
+            found[name] = mean(moved[pose][number] for pose in poses[1:])
+            if not all(pose.is_exact for pose in poses):
+                found[f"{name} floor"] = mean(back[pose][number] for pose in poses[1:])
     return figures
 
 
-def judged(runs: Sequence[Path], heads: Sequence[str], images: Tensor) -> list[dict[str, Any]]:
+def judged(runs: Sequence[Path], names: Sequence[str], images: Tensor) -> list[dict[str, Any]]:
+    """A row for each run, with trained and with initial weights, and head."""
     rows = []
     for run in runs:
         checkpoint = load_checkpoint(run)
@@ -67,9 +74,11 @@ def judged(runs: Sequence[Path], heads: Sequence[str], images: Tensor) -> list[d
             ("trained", checkpoint.model),
             ("initial", untrained_twin(checkpoint.model, checkpoint.spec)),
         ):
-            for name in heads:
-                found = errors(model, build_head(name, model, {}), images)
-                rows.append({"run": run.name, "weights": weights, "head": name, **found})
+            found = errors(model, [build_head(name, model, {}) for name in names], images)
+            rows += [
+                {"run": run.name, "weights": weights, "head": name, **figures}
+                for name, figures in zip(names, found, strict=True)
+            ]
     return rows
 
 
@@ -78,7 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, help="run directories, all made for the same images")
     parser.add_argument("--heads", nargs="+", default=["mean", "gram"])
-    parser.add_argument("--images", type=int, default=128, help="of the test images, the first so many")
+    parser.add_argument("--images", type=int, default=64, help="of the test images, the first so many")
     parser.add_argument("--root", help="folder of the data files; else the environment variable EQAE_DATA")
     parser.add_argument("--json", type=Path, help="write the figures there")
     asked = parser.parse_args()

@@ -4,8 +4,9 @@
 
 Five networks give the seven rows: mean and Gram pooling are two heads of one network. Each is trained by ``train.py``
 from its file in ``configs/paper`` into ``checkpoints/paper/DATA/NETWORK-sSEED``, a run like any other: ``evaluate.py``
-judges it and ``load_extractor`` loads it. What the JSON holds is not trained again; an interrupted run is resumed.
-Several calls may share the work (``--networks``, ``--seeds``); each merges its figures into the same JSON.
+judges it and ``load_extractor`` loads it. What the JSON holds is not trained again, unless its config has changed
+since; an interrupted run is resumed. Several calls may share the work (``--networks``, ``--seeds``); each merges its
+figures into the same JSON.
 
 Labels: no network and no head saw one. LR, NN and the spread over seeds come from probes, which do. Reconstruction,
 effective rank and invariance need none: by these networks can be chosen without labels.
@@ -14,6 +15,7 @@ effective rank and invariance need none: by these networks can be chosen without
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -30,11 +32,14 @@ import torch
 from rich.console import Console
 
 from eqae.checkpoint import read_manifest
+from eqae.commands.resolving import read_config
 from eqae.commands.shell import guarded
 from eqae.commands.train import train
+from eqae.config import Config, parse_config
 from eqae.evaluation.results import Results
 from eqae.files import write_atomically
 from eqae.runs import RunDirectory
+from eqae.yaml_file import read_yaml
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "paper"
 OUTPUT = Path("checkpoints") / "paper"
@@ -90,7 +95,29 @@ LINES = (
     _line("Bispectrum", "D12", "d12", "bispectrum"),
     _line("Average pooling, steerable", "D12", "d12_steerable", "mean"),
     _line("Gram pooling, steerable", "D12", "d12_steerable", ""),
+    _line("Bispectrum, steerable", "D12", "d12_steerable", "bispectrum"),
 )
+
+
+def asked_for(data: str, network: str, seed: int, root: str | None = None) -> list[str]:
+    """What a network of the table changes in its config."""
+    run = run_of(data, network, seed)
+    return [
+        f"data.name={data}", f"seed={seed}", f"output={run.path.parent}", f"name={run.path.name}",
+        "tracking.wandb=disabled", *OPTIONS.get(data, ()), *([f"data.root={root}"] if root else []),
+    ]  # fmt: skip
+
+
+def recipe_of(config: Config) -> str:
+    """A hash of all that a config says but where things lie and the seed: figures of two recipes are never averaged."""
+    said = config.model_dump(mode="json", by_alias=True, exclude={"name", "output", "seed", "tracking", "evaluation"})
+    said["data"].pop("root")
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def wanted_recipe(data: str, network: str) -> str:
+    """The recipe that the table asks for today."""
+    return recipe_of(read_config(CONFIGS / f"{network}.yaml", asked_for(data, network, 0)))
 
 
 def run_of(data: str, network: str, seed: int) -> RunDirectory:
@@ -100,12 +127,8 @@ def run_of(data: str, network: str, seed: int) -> RunDirectory:
 
 def make(data: str, network: str, seed: int, root: str | None, console: Console) -> int:
     """Train and judge one network, or go on where it stopped; an exit code."""
-    run = run_of(data, network, seed)
-    overrides = [
-        f"data.name={data}", f"seed={seed}", f"output={run.path.parent}", f"name={run.path.name}",
-        "tracking.wandb=disabled", *OPTIONS.get(data, ()), *([f"data.root={root}"] if root else []),
-    ]  # fmt: skip
-    resume = run.config.is_file()
+    overrides = asked_for(data, network, seed, root)
+    resume = run_of(data, network, seed).config.is_file()
     return guarded(lambda: train(CONFIGS / f"{network}.yaml", overrides, resume=resume, console=console))
 
 
@@ -121,13 +144,14 @@ def figures_of(run: RunDirectory) -> dict[str, dict[str, float]]:
 
 
 def record_of(data: str, network: str, seed: int) -> dict[str, Any]:
-    """One entry of the JSON: what a finished run says, and what it ran on."""
+    """One entry of the JSON: what a finished run says, and what it ran on; an interruption counts as training time."""
     run = run_of(data, network, seed)
     stamps = [run.config.stat().st_mtime, run.manifest.stat().st_mtime]
     return {
         "data": data,
         "network": network,
         "seed": seed,
+        "recipe": recipe_of(parse_config(read_yaml(run.config))),
         "training_seconds": round(stamps[1] - stamps[0]),
         "parameters": read_manifest(run.path).parameters,
         "threads": torch.get_num_threads(),
@@ -141,13 +165,15 @@ def record_of(data: str, network: str, seed: int) -> dict[str, Any]:
 def merge(entries: Sequence[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
     """Add ``entries`` to the JSON at ``path``, whoever else writes to it, and return all that it holds."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_suffix(".lock").open("w") as lock:
-        flock(lock, LOCK_EX)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        flock(folder, LOCK_EX)
         held = {key_of(entry): entry for entry in recorded(path)} | {key_of(entry): entry for entry in entries}
         runs = [held[key] for key in sorted(held)]
         command = "uv run benchmarks/paper_table.py --data o2-mnist-12k plankton --seeds 3 --root PATH"
         write_atomically(path, json.dumps({"command": command, "runs": runs}, indent=1) + "\n")
-    path.with_suffix(".lock").unlink(missing_ok=True)
+    finally:
+        os.close(folder)
     return runs
 
 
@@ -160,6 +186,11 @@ def recorded(path: Path) -> list[dict[str, Any]]:
 def key_of(entry: dict[str, Any]) -> tuple[str, str, int]:
     """What identifies an entry."""
     return entry["data"], entry["network"], entry["seed"]
+
+
+def current(path: Path) -> list[dict[str, Any]]:
+    """The entries whose recipe is that of today."""
+    return [entry for entry in recorded(path) if entry["recipe"] == wanted_recipe(entry["data"], entry["network"])]
 
 
 def table(runs: Sequence[dict[str, Any]], data: str) -> Iterator[str]:
@@ -213,14 +244,18 @@ def main() -> int:
     began = time.monotonic()
     wanted = [(d, n, s) for s in range(asked.seeds) for d in asked.data for n in asked.networks]
     for data, network, seed in [] if asked.print else wanted:
-        if (data, network, seed) in {key_of(entry) for entry in recorded(asked.json)}:
+        if (data, network, seed) in {key_of(entry) for entry in current(asked.json)}:
             console.print(f"{data} {network} seed {seed}: on record", highlight=False)
             continue
         if not run_of(data, network, seed).is_finished and (code := make(data, network, seed, asked.root, console)):
             return code
-        merge([record_of(data, network, seed)], asked.json)
+        entry = record_of(data, network, seed)
+        if entry["recipe"] != wanted_recipe(data, network):
+            console.print(f"error: {run_of(data, network, seed).path} is of another config: move it away", style="red")
+            return 2
+        merge([entry], asked.json)
     for data in asked.data:
-        print("\n" + "\n".join(table(recorded(asked.json), data)))
+        print("\n" + "\n".join(table(current(asked.json), data)))
     console.print(f"\n{time.monotonic() - began:.0f} s", highlight=False)
     return 0
 
