@@ -44,13 +44,8 @@ def standard_poses(group: Group, weights: NDArray[np.float32]) -> Poses:
     element = np.array(group.inverses)[weights.argmax(axis=1)]
     flips = np.array([bool(e.flip) for e in group.elements])
     angles = np.array([group.angle(g) for g in range(group.order)])
-    return Poses(element, flips[element], angles[element], weights.max(axis=1), entropy(weights))
-
-
-def entropy(weights: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Of each row of ``weights (N, |G|)``, in nats; ``(N,)``."""
-    total: NDArray[np.float64] = entr(weights.astype(np.float64)).sum(axis=1)
-    return total
+    entropy = entr(weights.astype(np.float64)).sum(axis=1)
+    return Poses(element, flips[element], angles[element], weights.max(axis=1), entropy)
 
 
 def standardize(group: Group, weights: Tensor, images: Tensor) -> Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from eqae.canonical import entropy
+import numpy as np
+from scipy.special import entr
+
 from eqae.evaluation.declaration import evaluator
 from eqae.evaluation.evidence import Attention, Evidence, Findings, NotAvailable, Score
 from eqae.evaluation.scores import mean_score, unavailable
@@ -30,10 +32,11 @@ def evaluate_attention(evidence: Evidence) -> Findings:
     attention = evidence.attention
     if attention is None:
         raise NotAvailable("the model has no attention")
+    entropy = entr(attention.test.astype(np.float64)).sum(axis=1)
     peaked = attention.test.max(axis=1) > PEAK
     return Findings(
         (
-            mean_score("attention_entropy", entropy(attention.test), seed=evidence.seed, higher_is_better=False),
+            mean_score("attention_entropy", entropy, seed=evidence.seed, higher_is_better=False),
             mean_score("attention_peak_share", peaked, seed=evidence.seed, higher_is_better=True),
             _pose_consistency(attention, evidence.seed),
         )
