@@ -189,7 +189,10 @@ def test_wandb_without_key_records_offline_and_never_stops_training(
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
+    import wandb
+
     assert main(tiny("cnn.yaml", "tracking.wandb=auto")) == 0
+    wandb.teardown()  # as at the end of the process: until then a service of its own may still be writing
     (record,) = (tmp_path / "cnn" / "wandb").glob("offline-run-*/*.wandb")
     assert record.stat().st_size > 1000
 
