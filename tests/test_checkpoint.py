@@ -30,6 +30,7 @@ from eqae.groups import C1
 from eqae.heads import Head, build_head
 from eqae.models import Autoencoder, build_model
 from eqae.registry import MODELS
+from forged_manifest import forge
 
 GOLDEN_SHA256 = "95df7a96da46f341"
 TINY = ModelSpec("eqae", {"group": "D4", "fields": [2, 3], "code": 4}, "gram", {}, (1, 9, 9), "digits", 0)
@@ -119,7 +120,7 @@ def test_the_manifest_holds_the_facts(tmp_path: Path) -> None:
     model = trained(TINY)
     save_checkpoint(tmp_path, model, TINY, extra_files=["config.yaml", "absent.txt"])
     document = json.loads((tmp_path / "manifest.json").read_text())
-    assert document["format"] == 1
+    assert document["format"] == 2
     assert document["group"] == "D4"
     assert document["parameters"] == sum(p.numel() for p in model.parameters())
     assert set(document["files"]) == {"config.yaml", "model.safetensors"}
@@ -344,16 +345,14 @@ def test_a_tensor_of_the_model_is_never_replaced_by_one_of_the_head(
 
 @pytest.mark.parametrize("name", ["head.mean", "head.axes"])
 def test_a_changed_or_missing_number_of_a_fitted_head_is_found(whitened: Path, name: str) -> None:
-    weights, manifest = whitened / "model.safetensors", whitened / "manifest.json"
-    original, document = safetensors.torch.load(weights.read_bytes()), json.loads(manifest.read_text())
+    weights = whitened / "model.safetensors"
+    original = safetensors.torch.load(weights.read_bytes())
 
     def forged(tensors: dict[str, Tensor]) -> str:
         """The message with which these weights are refused, under hashes that fit them."""
-        content = safetensors.torch.save(tensors)
-        weights.write_bytes(content)
-        document["files"]["model.safetensors"] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-        document["tensors"] = {key: {"shape": list(t.shape), "dtype": str(t.dtype)[6:]} for key, t in tensors.items()}
-        manifest.write_text(json.dumps(document))
+        weights.write_bytes(safetensors.torch.save(tensors))
+        facts = {key: {"shape": list(t.shape), "dtype": str(t.dtype)[6:]} for key, t in tensors.items()}
+        forge(whitened, lambda document: document.update(tensors=facts))
         with pytest.raises(CheckpointError) as caught:
             load_checkpoint(whitened)
         return str(caught.value)

@@ -23,7 +23,7 @@ from eqae.errors import CheckpointError, ConfigError, EqaeError, Problem, Traini
 from eqae.files import write_atomically
 from eqae.heads import Head, build_head
 from eqae.heads.postprocessing import not_fitted
-from eqae.manifest import ALTERED, MANIFEST, WEIGHTS, Manifest, ModelSpec, TensorFacts
+from eqae.manifest import ALTERED, FORMAT, MANIFEST, WEIGHTS, Manifest, ModelSpec, TensorFacts
 from eqae.memory_budget import MemoryBudget
 from eqae.models import Autoencoder, build_model
 from eqae.nn.basis import blank_bases
@@ -108,7 +108,7 @@ def save_checkpoint(
     files |= {name: file_facts((folder / name).read_bytes()) for name in extra_files if (folder / name).is_file()}
     rebuilt, rebuilt_head = _rebuild(spec, tensors, f"specification of {folder}", saving=True)
     text = Manifest.model_construct(
-        format=1,
+        format=FORMAT,
         spec=spec,
         group=model.group.name,
         parameters=_parameters(model),

@@ -1,17 +1,18 @@
 """The manifest of a checkpoint: names, shapes, hashes and golden features, in strict JSON.
 
 The reader trusts nothing: sizes are capped before parsing, unknown keys are errors, names hold no separators, and
-numbers are bounded before anything is built from them.
+numbers are bounded before anything is built from them. Format 1 had no seal: a changed digit that no other check looks
+at, of the seed say, went unseen in it.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import pydantic_core
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -24,8 +25,11 @@ from pydantic import (
 )
 
 from eqae.errors import CheckpointError, Problem
+from eqae.strict_json import SEAL_KEY, check_seal, read_json, sealed
 
-FORMAT = 1
+FORMAT = 2
+SEALED = 2
+"""The first format whose documents are sealed."""
 MANIFEST = "manifest.json"
 WEIGHTS = "model.safetensors"
 MAX_BYTES = 8_000_000
@@ -33,6 +37,8 @@ MAX_BYTES = 8_000_000
 MAX_NUMBER = 2**20
 MAX_DEPTH = 4
 MAX_ITEMS = 256
+MAX_FILE = 2**30
+"""Bytes of any file beside the manifest; its claims decide how much memory is asked for."""
 MAX_SIDE = 2048
 """A kernel that covers more than half of this needs index tables of half a gigabyte."""
 ALTERED = "the file was altered or damaged: copy the run directory again, or train it again"
@@ -98,11 +104,11 @@ class FileFacts(BaseModel):
     model_config = STRICT
 
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-    bytes: Annotated[int, Field(ge=0)]
+    bytes: Annotated[int, Field(ge=0, le=MAX_FILE)]
 
 
 class Manifest(BaseModel):
-    """``manifest.json``, format 1.
+    """``manifest.json`` of the newest format.
 
     Attributes:
         format: version of this schema.
@@ -118,7 +124,7 @@ class Manifest(BaseModel):
 
     model_config = STRICT
 
-    format: Literal[1]
+    format: Literal[2]
     spec: ModelSpec
     group: str
     parameters: Annotated[int, Field(ge=0)]
@@ -128,37 +134,56 @@ class Manifest(BaseModel):
     golden: tuple[tuple[FiniteFloat, ...], ...]
 
     def to_json(self) -> str:
-        """Indented for people, with one line a tensor and one for all golden features."""
+        """Indented for people, with one line a tensor and one for all golden features; the last line is the seal."""
         document = self.model_dump(mode="json", warnings=False)  # tuples become lists without a word
         golden = json.dumps(document.pop("golden"), allow_nan=False)
         lines = [f"    {json.dumps(name)}: {json.dumps(facts)}" for name, facts in document.pop("tensors").items()]
         tensors = "{\n" + ",\n".join(lines) + "\n  }"
         head = json.dumps(document, indent=2, allow_nan=False).removesuffix("\n}")
-        return f'{head},\n  "tensors": {tensors},\n  "golden": {golden}\n}}\n'
+        return sealed(f'{head},\n  "tensors": {tensors},\n  "golden": {golden},\n')
+
+
+Document = dict[str, Any]
+MIGRATIONS: dict[int, Callable[[Document], Document]] = {
+    1: lambda document: document | {"format": 2},
+}
+"""From a document of each older format to the same of the next. An entry is never removed."""
 
 
 def parse_manifest(data: bytes, path: str | Path) -> Manifest:
-    """The manifest that ``data``, the content of ``path``, holds.
+    """The manifest that ``data``, the content of ``path``, holds; older formats are brought to the newest.
 
     Raises:
-        CheckpointError: not JSON, made by a newer version, or not exactly the shape of :class:`Manifest`.
+        CheckpointError: not JSON, damaged, made by a newer version, or not exactly the shape of :class:`Manifest`.
     """
     try:
-        document = pydantic_core.from_json(data, allow_inf_nan=False)
-    except ValueError as error:
+        text = json.dumps(_newest(read_json(data), data, path))
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(str(path), f"not JSON ({error})", "the manifest of a checkpoint", ALTERED) from None
-    version = document.get("format") if isinstance(document, dict) else None
-    if isinstance(version, int) and version > FORMAT:
-        raise CheckpointError(
-            str(path), f"format {_short(version)}, made by a newer eqae", f"format {FORMAT} or older", "upgrade eqae"
-        )
     try:
-        manifest = Manifest.model_validate_json(data)
+        manifest = Manifest.model_validate_json(text)
     except ValidationError as error:
         raise CheckpointError.of(_problems(path, error)) from None
     if WEIGHTS not in manifest.files:
         raise CheckpointError(f"{path}, files", f"no {WEIGHTS!r}", "the hash of the weights", ALTERED)
     return manifest
+
+
+def _newest(document: Any, data: bytes, path: str | Path) -> Any:
+    """The document in the newest format, its seal verified and taken off; what is no manifest comes back as it is."""
+    version = document.get("format") if isinstance(document, dict) else None
+    if type(version) is not int:  # True is an int to isinstance
+        return document
+    if version > FORMAT:
+        raise CheckpointError(
+            str(path), f"format {_short(version)}, made by a newer eqae", f"format {FORMAT} or older", "upgrade eqae"
+        )
+    if version >= SEALED:
+        check_seal(data, path, ALTERED)
+        document = {key: value for key, value in document.items() if key != SEAL_KEY}
+    while version in MIGRATIONS:
+        document, version = MIGRATIONS[version](document), version + 1
+    return document
 
 
 def _problems(path: str | Path, error: ValidationError) -> list[Problem]:
@@ -169,7 +194,7 @@ def _problems(path: str | Path, error: ValidationError) -> list[Problem]:
 
 
 def _problem(path: str | Path, kind: str, place: tuple[int | str, ...], value: Any, message: str) -> Problem:
-    where = ", ".join(filter(None, [str(path), ".".join(str(part)[:60] for part in place)]))
+    where = ", ".join(filter(None, [str(path), ".".join(_plain(part) for part in place)]))
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):  # of a model, of a dataclass
         plugins = "checkpoints never name code; put plugins into the config that you pass to a command"
         return Problem(where, "unknown key", "", plugins if place[-1] == "plugins" else ALTERED)
@@ -177,6 +202,11 @@ def _problem(path: str | Path, kind: str, place: tuple[int | str, ...], value: A
         return Problem(where, "missing", "", ALTERED)
     expected = message.removeprefix("Input should be ").removeprefix("Value error, ")
     return Problem(where, f"found {_short(value)}", expected, ALTERED)
+
+
+def _plain(part: int | str) -> str:
+    """A key from a file, cut, and without the control characters that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(part)[:60])
 
 
 def _short(value: Any) -> str:

@@ -23,10 +23,14 @@ def read_manifest(directory: str | Path) -> Manifest:
         CheckpointError: the directory is missing, unfinished or of another kind, or its manifest is altered or newer.
     """
     folder = Path(directory)
-    if not folder.is_dir():
-        _refuse_path(folder)
-    if not (folder / MANIFEST).exists():
-        _refuse_without_manifest(folder)
+    try:
+        if not folder.is_dir():
+            _refuse_path(folder)
+        if not (folder / MANIFEST).exists():
+            _refuse_without_manifest(folder)
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        reason = f"cannot be looked into ({error.strerror})"
+        raise CheckpointError(str(folder)[:200], reason, "a run directory that you may read") from error
     return check_manifest(_read(folder, MANIFEST, MAX_BYTES + 1), folder / MANIFEST)
 
 
@@ -79,13 +83,13 @@ def _verified(folder: Path, name: str, facts: FileFacts) -> bytes:
 def _read(folder: Path, name: str, limit: int) -> bytes:
     """At most the first ``limit`` bytes of a plain file that lies in ``folder``."""
     path = folder / name
-    if not path.exists():
-        raise CheckpointError(str(path), "the file is missing", "the whole run directory", ALTERED)
-    if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
-        raise CheckpointError(
-            str(path), "no plain file, or a link out of the directory", "a plain file", "copy the file itself here"
-        )
     try:
+        if not path.exists():
+            raise CheckpointError(str(path), "the file is missing", "the whole run directory", ALTERED)
+        if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+            raise CheckpointError(
+                str(path), "no plain file, or a link out of the directory", "a plain file", "copy the file itself here"
+            )
         with path.open("rb") as file:
             return file.read(limit)
     except OSError as error:
