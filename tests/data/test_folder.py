@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 import zlib
@@ -270,6 +271,56 @@ def test_skipping_everything_is_an_error(tmp_path: Path) -> None:
         text_png(tmp_path / name)
     with pytest.warns(UserWarning, match="3 of 3"), pytest.raises(DataError, match="none can be read"):
         load_dataset("folder", tmp_path, {"on_corrupt": "skip"})
+
+
+def test_of_one_readable_image_nothing_can_be_trained_and_judged(tmp_path: Path) -> None:
+    save(tmp_path / "a.png")
+    text_png(tmp_path / "b.png")
+    with pytest.warns(UserWarning, match="1 of 2"), pytest.raises(DataError, match="one image; expected at least two"):
+        load_dataset("folder", tmp_path, {"on_corrupt": "skip"})
+
+
+def test_broken_files_leave_no_side_of_the_split_empty(tmp_path: Path) -> None:
+    names = [f"{i}.png" for i in range(6)]
+    for name in names:
+        save(tmp_path / name)
+    judged = in_test(names, 0.2)
+    for name in judged:
+        text_png(tmp_path / name)
+    with pytest.warns(UserWarning, match=f"{len(judged)} of 6"):
+        dataset = load_dataset("folder", tmp_path, {"on_corrupt": "skip"})
+    assert len(dataset.test) >= 1
+    assert set(dataset.train.names + dataset.test.names) == set(names) - judged
+
+
+def test_a_class_without_a_readable_image_is_no_class(tmp_path: Path) -> None:
+    for name in ("a/1.png", "a/2.png", "c/1.png", "c/2.png", "b/1.png"):
+        save(tmp_path / name)
+    text_png(tmp_path / "b" / "1.png")
+    with pytest.warns(UserWarning, match=r"b/1\.png"):
+        dataset = load_dataset("folder", tmp_path, {"on_corrupt": "skip"})
+    assert dataset.class_names == ("a", "c")
+
+
+def test_a_name_that_no_table_could_hold_counts_as_unreadable(small_folder: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(small_folder, tmp_path / "copy")
+    shutil.copy(root / "round" / "00.png", os.fsencode(root / "round") + b"/caf\xe9.png")
+    with pytest.raises(DataError, match=r"round/caf\\udce9\.png \(its name is not UTF-8: rename it\)") as caught:
+        load_dataset("folder", root, {})
+    str(caught.value).encode()
+
+
+@pytest.mark.parametrize("brightest", [4095, 65535])
+def test_twelve_bits_in_sixteen_are_pointed_out(brightest: int, tmp_path: Path) -> None:
+    for i in range(4):
+        values = RANDOM.integers(0, brightest, (9, 9), endpoint=True).astype(np.uint16)
+        values[0, :2] = 0, brightest
+        save(tmp_path / f"{i}.png", Image.fromarray(values))
+    if brightest == 65535:
+        load_dataset("folder", tmp_path, {"size": 9})
+    else:
+        with pytest.warns(UserWarning, match=r"between 0 and 16 of 0 to 255.*scale up"):
+            load_dataset("folder", tmp_path, {"size": 9})
 
 
 def test_floating_point_pixels_without_a_range_are_refused(small_folder: Path, tmp_path: Path) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
 
 from eqae.data.base import UNLABELED, Dataset, Images
 from eqae.data.duplicates import warn_of_shared_images
-from eqae.data.folder_layout import ImageFile, byte_sorted, split_files
+from eqae.data.folder_layout import ImageFile, all_images, byte_sorted, find_images, split_files
 from eqae.data.options import Fraction, Size
 from eqae.data.picture import Bytes, UnreadablePicture, read_picture
 from eqae.data.root import require_root
@@ -22,14 +22,12 @@ from eqae.errors import DataError
 OnCorrupt = Literal["error", "skip"]
 
 _NAMED_AT_MOST = 5
+_LEAST_CONTRAST = 32
+"""Of 255: that of 12-bit images in 16-bit files is 16."""
 
 
-class _Picture(NamedTuple):
-    """A file with its pixels, or with the reason why it has none."""
-
-    file: ImageFile
-    pixels: Bytes | None
-    reason: str = ""
+Pixels = Mapping[ImageFile, Bytes]
+"""``(C, H, W)`` of each file."""
 
 
 def load_folder(
@@ -60,48 +58,93 @@ def load_folder(
         uint8 images, ordered by the bytes of their names, which are relative to ``root``.
 
     Raises:
-        DataError: no folder, no images, images both beside and inside sub-folders, or unreadable images.
+        DataError: no folder, fewer than two images, images both beside and inside sub-folders, or unreadable images.
     """
     root = require_root(root, "images")
-    splits = split_files(root, test_fraction)
-    class_names = byte_sorted({file.class_name for split in splits for file in split if file.class_name})
-
-    def read(file: ImageFile) -> _Picture:
-        try:
-            return _Picture(file, read_picture(root / file.name, size, channels, invert=invert))
-        except UnreadablePicture as problem:
-            return _Picture(file, None, str(problem))
-
-    with ThreadPoolExecutor() as pool:
-        train, test = (list(pool.map(read, split)) for split in splits)
-    _report_unreadable(root, [*train, *test], on_corrupt)
+    pixels = _read(root, find_images(root), size, channels, invert, on_corrupt)
+    if len(pixels) < 2:
+        found = "one image" if pixels else "none can be read"
+        raise DataError(f"{root}: images", found, "at least two, one to train and one to judge", "add or repair images")
+    train, test = split_files(list(pixels), test_fraction)
+    class_names = byte_sorted({file.class_name for file in pixels if file.class_name})
     dataset = Dataset(
-        "folder", _images(train, class_names, f"{root}: training images"),
-        _images(test, class_names, f"{root}: test images"), tuple(class_names),
+        "folder", _images(train, pixels, class_names, f"{root}: training images"),
+        _images(test, pixels, class_names, f"{root}: test images"), tuple(class_names),
     )  # fmt: skip
     warn_of_shared_images(dataset)
+    _warn_of_low_contrast(root, dataset.train)
     return dataset
 
 
-def _report_unreadable(root: Path, pictures: Sequence[_Picture], on_corrupt: OnCorrupt) -> None:
-    broken = [f"{picture.file.name} ({picture.reason})" for picture in pictures if picture.pixels is None]
-    if not broken:
-        return
-    more = len(broken) - _NAMED_AT_MOST
-    named = ", ".join(broken[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
-    found = f"{len(broken)} of {len(pictures)} images cannot be read: {named}"
+def load_files(root: Path, *, size: int, channels: Literal[1, 3], invert: bool) -> Images:
+    """All images in a folder and below it as :func:`load_folder` reads them, without classes and without a split.
+
+    What cannot be read is left out, and named in a warning.
+
+    Args:
+        root: the folder.
+        size: height and width of the images.
+        channels: 1 (grey) or 3 (RGB).
+        invert: turn white into black.
+
+    Returns:
+        uint8 images, ordered by the bytes of their names, which are relative to ``root``; all unlabelled.
+
+    Raises:
+        DataError: no images, or none that can be read.
+    """
+    pixels = _read(root, all_images(root), size, channels, invert, "skip")
+    return _images(list(pixels), pixels, (), f"{root}: images")
+
+
+def _read(
+    root: Path, files: Sequence[ImageFile], size: int, channels: Literal[1, 3], invert: bool, on_corrupt: OnCorrupt
+) -> Pixels:
+    """Pixels of the files that can be read, in the order given; the others are an error or a warning."""
+
+    def read(file: ImageFile) -> Bytes | str:
+        try:
+            file.name.encode()
+            return read_picture(root / file.name, size, channels, invert=invert)
+        except UnicodeEncodeError:  # tables and pages that name it could not be written
+            return "its name is not UTF-8: rename it"
+        except UnreadablePicture as problem:
+            return str(problem)
+
+    with ThreadPoolExecutor() as pool:
+        found = dict(zip(files, pool.map(read, files), strict=True))
+    broken = {file.name: reason for file, reason in found.items() if isinstance(reason, str)}
+    if broken:
+        _report_unreadable(root, broken, len(files), on_corrupt)
+    return {file: pixels for file, pixels in found.items() if not isinstance(pixels, str)}
+
+
+def _report_unreadable(root: Path, broken: Mapping[str, str], count: int, on_corrupt: OnCorrupt) -> None:
+    named = [f"{name.encode(errors='backslashreplace').decode()} ({reason})" for name, reason in broken.items()]
+    more = len(named) - _NAMED_AT_MOST
+    listed = ", ".join(named[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+    found = f"{len(named)} of {count} images cannot be read: {listed}"
     if on_corrupt == "error":
         raise DataError(str(root), found, "readable images", "repair or remove them, or set data.on_corrupt: skip")
     warnings.warn(f"{root}: {found}; left out", stacklevel=3)
 
 
-def _images(pictures: Sequence[_Picture], class_names: Sequence[str], where: str) -> Images:
-    readable = [(picture.file, picture.pixels) for picture in pictures if picture.pixels is not None]
-    if not readable:
+def _warn_of_low_contrast(root: Path, images: Images) -> None:
+    low, high = (int(value) for value in images.pixels.aminmax())
+    if high - low < _LEAST_CONTRAST:
+        warnings.warn(
+            f"{root}: the pixels of all training images lie between {low} and {high} of 0 to 255, almost one grey; "
+            "16-bit files are read as 0 to 65535: scale up what uses fewer bits",
+            stacklevel=3,
+        )
+
+
+def _images(files: Sequence[ImageFile], pixels: Pixels, class_names: Sequence[str], where: str) -> Images:
+    if not files:
         raise DataError(where, "none can be read", "at least one image", "repair the images")
     label = {name: index for index, name in enumerate(class_names)}
     return Images(
-        torch.from_numpy(np.stack([pixels for _, pixels in readable])),
-        torch.tensor([label.get(file.class_name or "", UNLABELED) for file, _ in readable]),
-        tuple(file.name for file, _ in readable),
+        torch.from_numpy(np.stack([pixels[file] for file in files])),
+        torch.tensor([label.get(file.class_name or "", UNLABELED) for file in files]),
+        tuple(file.name for file in files),
     )

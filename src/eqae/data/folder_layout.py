@@ -22,32 +22,50 @@ class ImageFile:
     Attributes:
         name: path relative to the root, with forward slashes.
         class_name: name of its class folder; None where there are none.
+        split: ``"train"`` or ``"test"``, where folders of these names say so; None where nothing does.
     """
 
     name: str
-    class_name: str | None
+    class_name: str | None = None
+    split: str | None = None
 
 
-def split_files(root: Path, test_fraction: float) -> tuple[list[ImageFile], list[ImageFile]]:
-    """Training and test files under ``root``, each sorted by the bytes of their names.
+def find_images(root: Path) -> list[ImageFile]:
+    """The images under ``root`` that belong to a dataset, sorted by the bytes of their names.
 
-    The sub-folders ``train`` and ``test`` are the split where both exist (others beside them are not read);
-    otherwise :func:`in_test` decides, class by class.
+    With the sub-folders ``train`` and ``test`` these hold them, and others beside them are not read.
 
     Raises:
         DataError: no images; images both beside and inside sub-folders; one of ``train`` and ``test`` without the
-            other; a split without images.
+            other; one of them without images.
     """
     folders = {folder.name for folder in _subfolders(root)}
     if folders >= _SPLITS:
-        return _scan(root, root / "train"), _scan(root, root / "test")
+        return [file for split in ("test", "train") for file in _scan(root, root / split, split)]
     if folders & _SPLITS and folders <= _SPLIT_WORDS:
         missing = (_SPLITS - folders).pop()
         raise DataError(str(root), f"sub-folders {', '.join(byte_sorted(folders))}", f"{missing!r} too, or class names")
-    files = _scan(root, root)
-    if len(files) < 2:
-        raise DataError(str(root), "one image", "at least two, one to train and one to judge")
-    judged = _judged(files, test_fraction)
+    return _scan(root, root)
+
+
+def all_images(root: Path) -> list[ImageFile]:
+    """Every image in ``root`` and below it, whatever its folder means, sorted by the bytes of their names.
+
+    Raises:
+        DataError: there is none.
+    """
+    found = [path.relative_to(root).as_posix() for path in root.rglob("*") if _is_image(path, root)]
+    if not found:
+        raise _no_images(root, "correct the path")
+    return [ImageFile(name) for name in byte_sorted(found)]
+
+
+def split_files(files: Sequence[ImageFile], test_fraction: float) -> tuple[list[ImageFile], list[ImageFile]]:
+    """Training and test files, each in the order given; without folders that say it, :func:`in_test` does."""
+    if any(file.split for file in files):
+        judged = {file.name for file in files if file.split == "test"}
+    else:
+        judged = _judged(files, test_fraction)
     return [file for file in files if file.name not in judged], [file for file in files if file.name in judged]
 
 
@@ -81,7 +99,7 @@ def _judged(files: Sequence[ImageFile], fraction: float) -> set[str]:
     return judged or in_test([file.name for file in files], fraction)
 
 
-def _scan(root: Path, folder: Path) -> list[ImageFile]:
+def _scan(root: Path, folder: Path, split: str | None = None) -> list[ImageFile]:
     """The images of one split, of classes or flat."""
     flat = [path for path in folder.iterdir() if _is_image(path)]
     inside = {path: sub.name for sub in _subfolders(folder) for path in sub.rglob("*") if _is_image(path, sub)}
@@ -91,12 +109,14 @@ def _scan(root: Path, folder: Path) -> list[ImageFile]:
             "one or the other", "move the unlabelled images out, or into a folder of their own",
         )  # fmt: skip
     if not flat and not inside:
-        raise DataError(
-            str(folder), "no images", f"files that end in {', '.join(sorted(EXTENSIONS))}", "correct data.root"
-        )
+        raise _no_images(folder, "correct data.root")
     classes: dict[Path, str | None] = dict.fromkeys(flat) | inside
     named = {path.relative_to(root).as_posix(): class_name for path, class_name in classes.items()}
-    return [ImageFile(name, named[name]) for name in byte_sorted(named)]
+    return [ImageFile(name, named[name], split) for name in byte_sorted(named)]
+
+
+def _no_images(folder: Path, fix: str) -> DataError:
+    return DataError(str(folder), "no images", f"files that end in {', '.join(sorted(EXTENSIONS))}", fix)
 
 
 def _subfolders(folder: Path) -> list[Path]:
