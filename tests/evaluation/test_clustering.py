@@ -57,7 +57,8 @@ def test_purity_is_never_below_accuracy(make_evidence: MakeEvidence) -> None:
 def test_constant_features_score_the_share_of_the_largest_class(make_evidence: MakeEvidence) -> None:
     labels = np.repeat([0, 1], [30, 10])
     for width in (3, 40):
-        found = scores(replace(make_evidence(), train=make_features(np.ones((40, width)), labels)))
+        constant = make_features(np.ones((40, width)), labels)
+        found = scores(replace(make_evidence(), train=constant, test=constant))
         assert found["kmeans_acc"].value == 0.75
         assert found["kmeans_purity"].value == 0.75
         assert math.isnan(found["kmeans_silhouette"].value)
@@ -103,4 +104,27 @@ def test_repeated_images_are_no_obstacle(make_evidence: MakeEvidence) -> None:
 
 def test_the_same_seed_gives_the_same_scores(make_evidence: MakeEvidence) -> None:
     evidence = make_evidence(separation=0.5)
-    assert evaluate_clustering(evidence) == evaluate_clustering(evidence)
+    one, other = evaluate_clustering(evidence), evaluate_clustering(evidence)
+    assert one.scores == other.scores
+    assert np.array_equal(one.drawings["clusters"]["of_image"], other.drawings["clusters"]["of_image"])
+
+
+def test_every_image_of_both_splits_is_in_the_cluster_of_its_own_kind(make_evidence: MakeEvidence) -> None:
+    evidence = make_evidence(separation=30)
+    found = evaluate_clustering(evidence).drawings["clusters"]
+    kinds = np.concatenate([evidence.train.labels, evidence.test.labels])
+    pairs = set(zip(kinds.tolist(), found["of_image"].tolist(), strict=True))
+    assert len(pairs) == 3, "one cluster a kind, one kind a cluster"
+    sizes = [cluster["size"] for cluster in found["clusters"]]
+    assert sizes == sorted(np.bincount(kinds).tolist(), reverse=True)
+    assert [found["of_image"][cluster["medoid"]] for cluster in found["clusters"]] == [1, 2, 3]
+    assert {cluster["share"] for cluster in found["clusters"]} == {1.0}
+
+
+@pytest.mark.parametrize(("images", "clusters"), [(300, 10), (60, 6), (25, 2), (3, 2)])
+def test_without_classes_there_are_ten_clusters_or_one_for_ten_images(
+    images: int, clusters: int, make_evidence: MakeEvidence
+) -> None:
+    found = evaluate_clustering(make_evidence(labelled=False, train=images)).drawings["clusters"]
+    assert len(found["clusters"]) == clusters
+    assert {cluster["majority"] for cluster in found["clusters"]} == {""}

@@ -1,4 +1,4 @@
-"""Whether the classes can be found without labels."""
+"""Whether the classes can be found without labels, and what is found."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from sklearn.mixture import GaussianMixture
 from eqae.data.base import UNLABELED
 from eqae.evaluation.bootstrap import bootstrap_agreement, bootstrap_mean
 from eqae.evaluation.cluster_metrics import BY_IMAGE, METRICS
+from eqae.evaluation.clusters import Clusters, describe_clusters, number_of_clusters
 from eqae.evaluation.declaration import evaluator
 from eqae.evaluation.evidence import Evidence, Findings, FloatArray, IntArray, NotAvailable, Score
-from eqae.evaluation.preprocessing import compress
+from eqae.evaluation.preprocessing import Compression, fit_compression
 from eqae.evaluation.scores import unavailable
 
 DIMENSIONS = 32
@@ -30,28 +31,43 @@ def evaluate_clustering(evidence: Evidence, *, clusters: Annotated[int, Ge(2)] |
 
     Features are standardised and, where wider, compressed to 32 principal components. ``kmeans_*`` and ``gmm_*``
     (ACC, NMI, ARI, purity) compare the clusters with the labels of those training images that have one;
-    ``kmeans_silhouette``, in the same coordinates and on at most 2,000 images, needs none.
+    ``kmeans_silhouette``, in the same coordinates and on at most 2,000 images, needs none. The drawing ``"clusters"``
+    (:class:`eqae.evaluation.clusters.Clusters`) has the k-means cluster of every image, test images included, which
+    join the nearest centre.
 
     Args:
         evidence: of one model.
-        clusters: their number; None takes as many as there are classes, and 10 where nothing is labelled.
+        clusters: their number; None takes as many as there are classes, and where nothing is labelled ten, or one for
+            every ten training images where there are fewer than a hundred.
     """
     labels = evidence.train.labels
-    count = clusters or len(np.unique(labels[labels != UNLABELED])) or 10
-    coordinates, _ = compress(evidence.train.upright, DIMENSIONS, evidence.seed)
+    coordinates, compression = fit_compression(evidence.train.upright, DIMENSIONS, evidence.seed)
     if len(coordinates) < 2:
         raise NotAvailable("a single training image")
-    count = min(count, len(coordinates))
+    wanted = clusters or number_of_clusters(len(np.unique(labels[labels != UNLABELED])), len(coordinates))
+    count = min(wanted, len(coordinates))
     with warnings.catch_warnings():
         # Duplicated images may leave fewer points than clusters; the metrics show it.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        kmeans = KMeans(count, n_init=10, random_state=evidence.seed).fit_predict(coordinates)
+        kmeans = KMeans(count, n_init=10, random_state=evidence.seed).fit(coordinates)
         gmm = GaussianMixture(count, n_init=3, reg_covar=1e-3, random_state=evidence.seed).fit_predict(coordinates)
-    return Findings((
-        *_agreement("kmeans", kmeans, labels, evidence.seed),
+    scores = (
+        *_agreement("kmeans", kmeans.labels_, labels, evidence.seed),
         *_agreement("gmm", gmm, labels, evidence.seed),
-        _silhouette(coordinates, kmeans, evidence.seed),
-    ))  # fmt: skip
+        _silhouette(coordinates, kmeans.labels_, evidence.seed),
+    )
+    return Findings(scores, {"clusters": _of_all(evidence, kmeans, coordinates, compression)})
+
+
+def _of_all(evidence: Evidence, kmeans: KMeans, train: FloatArray, compression: Compression) -> Clusters:
+    test = compression.apply(evidence.test.upright)
+    return describe_clusters(
+        np.concatenate([train, test]),
+        kmeans.cluster_centers_,
+        np.concatenate([kmeans.labels_, kmeans.predict(test)]),
+        np.concatenate([evidence.train.labels, evidence.test.labels]),
+        evidence.class_names,
+    )
 
 
 def _agreement(clusterer: str, clusters: IntArray, labels: IntArray, seed: int) -> list[Score]:

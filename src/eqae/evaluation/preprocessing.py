@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
@@ -38,6 +40,23 @@ def vary_by_rounding_alone(spread: NDArray[np.float64], size: NDArray[np.float64
     return np.asarray(spread <= ROUNDING * np.maximum(size, np.sqrt(np.square(size).mean())))
 
 
+@dataclass(frozen=True)
+class Compression:
+    """Standardisation and principal components, found on training features.
+
+    Attributes:
+        scaler: the standardisation.
+        pca: the components.
+    """
+
+    scaler: StandardScaler
+    pca: PCA
+
+    def apply(self, features: FloatArray) -> FloatArray:
+        """Coordinates ``(N, d)`` of features ``(N, D)``."""
+        return np.asarray(self.pca.transform(self.scaler.transform(features)), np.float32)
+
+
 def compress(features: FloatArray, dimensions: int, seed: int) -> tuple[FloatArray, FloatArray]:
     """Standardised features in their first principal components.
 
@@ -50,8 +69,15 @@ def compress(features: FloatArray, dimensions: int, seed: int) -> tuple[FloatArr
         Coordinates ``(N, d)``, and the share of the variance each component explains ``(d,)``: zeros where nothing
         varies.
     """
-    features = fit_scaler(features).transform(features)
+    coordinates, compression = fit_compression(features, dimensions, seed)
+    return coordinates, np.nan_to_num(compression.pca.explained_variance_ratio_).astype(np.float32)
+
+
+def fit_compression(features: FloatArray, dimensions: int, seed: int) -> tuple[FloatArray, Compression]:
+    """As :func:`compress`; returns the coordinates ``(N, d)`` and what gives other features theirs."""
+    scaler = fit_scaler(features)
+    features = scaler.transform(features)
     pca = PCA(min(dimensions, *features.shape), random_state=seed)
     with np.errstate(invalid="ignore", divide="ignore"):  # features without any variance: 0 / 0
         coordinates = pca.fit_transform(features)
-    return np.asarray(coordinates, np.float32), np.nan_to_num(pca.explained_variance_ratio_).astype(np.float32)
+    return np.asarray(coordinates, np.float32), Compression(scaler, pca)
