@@ -131,7 +131,7 @@ class Training(Section):
     """How the weights are found."""
 
     epochs: int = Field(20, ge=1, description="passes over the training images")
-    batch_size: Annotated[int, Field(ge=2)] = Field(128, description="images a step")
+    batch_size: Annotated[int, Field(ge=2)] = Field(128, description="images a step, over all processes")
     learning_rate: float = Field(3e-3, gt=0, description="peak of the schedule")
     weight_decay: float = Field(1e-2, ge=0, description="AdamW's decoupled decay")
     schedule: Literal["one_cycle", "cosine", "constant"] = Field("one_cycle", description="of the learning rate")
@@ -140,7 +140,7 @@ class Training(Section):
     precision: Literal["32-true", "bf16-mixed", "64-true"] = Field("32-true", description="Lightning's precision")
     accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="where to run")
     devices: Positive | Literal["auto"] = Field(
-        "auto", description="how many devices or, on a CPU, processes; auto: one"
+        "auto", description="GPUs or, on a CPU, processes, on each machine; auto: one, or as torchrun says"
     )
     workers: Annotated[int, Field(ge=0, le=64)] = Field(0, description="loader processes; 0 gathers from memory")
     compile: bool = Field(False, description="torch.compile the training step's forward pass")

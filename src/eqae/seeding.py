@@ -1,7 +1,7 @@
 """Where all randomness comes from: every draw is a function of (seed, purpose, position).
 
-No random state is ever saved. A position in training (epoch, batch, rank) restores every draw that belongs to it, so
-an interrupted run continues exactly, and no draw depends on how many worker processes there are.
+No random state is ever saved. A position in training (epoch, batch) restores every draw that belongs to it, so an
+interrupted run continues exactly, and no draw depends on how many processes there are.
 """
 
 from __future__ import annotations

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from eqae.data.base import Dataset, Images
-from eqae.data.datamodule import Batch, BatchesOfTwoOrMore, EpochSampler, ImageDataModule
+from eqae.data.datamodule import Batch, EpochSampler, ImageDataModule, Places, SharedBatches
+from eqae.processes import Share
+from eqae.seeding import generator
+from eqae.training.augment import Augment
 
 
 def dataset(count: int, dtype: torch.dtype = torch.uint8) -> Dataset:
@@ -56,7 +59,7 @@ def test_every_image_is_either_trained_on_once_an_epoch_or_held_out(
 @given(**COUNTS)
 def test_no_batch_has_one_image_and_none_is_much_larger_than_asked(count: int, batch_size: int, seed: int) -> None:
     data = ImageDataModule(dataset(count), batch_size=batch_size, validation=0, seed=seed)
-    sizes = [len(batch) for batch in data.batches]
+    sizes = [len(batch.places) for batch in data.batches]
     assert len(sizes) == len(data.batches)
     assert min(sizes) >= 2
     assert max(sizes) <= batch_size + 1
@@ -106,20 +109,44 @@ def test_asking_twice_gives_the_same_order_even_in_the_middle_of_an_epoch() -> N
     assert len(list(sampler)) == 20
 
 
-@settings(max_examples=40, deadline=None)
-@given(count=st.integers(3, 30), world_size=st.integers(1, 3), epoch=st.integers(0, 3))
-def test_processes_share_an_epoch_without_overlap(count: int, world_size: int, epoch: int) -> None:
-    whole = EpochSampler(torch.arange(count), 0)
-    whole.set_epoch(epoch)
-    shares = []
-    for rank in range(world_size):
-        sampler = EpochSampler(torch.arange(count), 0)
-        sampler.rank, sampler.world_size = rank, world_size
+@settings(max_examples=60, deadline=None)
+@given(**COUNTS, processes=st.integers(1, 4), epoch=st.integers(0, 3))
+def test_processes_share_the_batches_that_one_process_would_have(
+    count: int, batch_size: int, seed: int, processes: int, epoch: int
+) -> None:
+    batch_size = max(batch_size, processes)
+
+    def batches(rank: int, processes: int) -> list[Places]:
+        sampler = EpochSampler(torch.arange(count), seed)
         sampler.set_epoch(epoch)
-        shares.append(list(sampler))
-    assert {len(share) for share in shares} == {count // world_size}, "all do the same number of steps"
-    together = [place for places in zip(*shares, strict=True) for place in places]
-    assert together == list(whole)[: len(together)]
+        shared = SharedBatches(sampler, batch_size)
+        shared.rank, shared.processes = rank, processes
+        assert len(list(shared)) == len(shared)
+        return list(shared)
+
+    if count < processes:
+        return
+    steps = list(zip(*(batches(rank, processes) for rank in range(processes)), strict=True))
+    together = [[place for share in step for place in share.places] for step in steps]
+    alone = [batch.places for batch in batches(0, 1)]
+    assert together[:-1] == alone[: len(together) - 1]
+    assert sum(together, []) == sum(alone, [])
+    for step in steps:
+        sizes = [len(share.places) for share in step]
+        assert min(sizes) >= 1
+        assert max(sizes) - min(sizes) <= 1
+        assert sum(share.share.weight(processes) for share in step) == pytest.approx(processes)
+
+
+def test_draws_do_not_depend_on_how_many_processes_share_a_batch() -> None:
+    images = torch.rand(7, 1, 9, 9)
+    augment = Augment("o2", 0.5)
+    whole = augment(images, generator(1))
+    for processes in (2, 3):
+        shares = [Share.of(7, rank, processes) for rank in range(processes)]
+        parts = [augment(share.cut(images), generator(1), share) for share in shares]
+        for together, alone in zip(zip(*parts, strict=True), whole, strict=True):
+            assert torch.equal(torch.cat(together), alone)
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
@@ -273,6 +300,6 @@ def test_lightning_trains_without_validation() -> None:
 
 
 def test_the_leftover_image_joins_the_batch_before_it() -> None:
-    batches = BatchesOfTwoOrMore(EpochSampler(torch.arange(13), 0), 4)
-    assert [len(batch) for batch in batches] == [4, 4, 5]
+    batches = SharedBatches(EpochSampler(torch.arange(13), 0), 4)
+    assert [len(batch.places) for batch in batches] == [4, 4, 5]
     assert len(batches) == 3

@@ -23,7 +23,7 @@ from eqae.training.weight import Weight
 RAMP = Weight(0.0, 0.4, 0.5)
 RECIPE = Recipe(
     epochs=4, batch_size=8, optimization=Optimization(1e-2, 0.0, "constant"), gradient_clip=None, validation=0.2,
-    precision="32-true", accelerator="cpu", devices=1, workers=0, compile=False, seed=0,
+    precision="32-true", accelerator="cpu", devices=1, machines=1, workers=0, compile=False, seed=0,
 )  # fmt: skip
 
 

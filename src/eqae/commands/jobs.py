@@ -19,6 +19,7 @@ from eqae.models import Autoencoder, build_model
 from eqae.models.orbit_mean import OrbitMean
 from eqae.nn.basis import blank_bases
 from eqae.nn.filters import adopt_bases
+from eqae.processes import launched_here, machines
 from eqae.registry import EVALUATORS, OBJECTIVES
 from eqae.runs import RunDirectory
 from eqae.training.augment import Augment
@@ -85,24 +86,33 @@ def check_evaluators(config: Config) -> None:
         EVALUATORS.check(name, options, f"evaluators.{name}", {"evidence"})
 
 
-def check_accelerator(config: Config) -> None:
-    """Refuse a GPU that is not there, and more processes than one.
+def check_devices(config: Config) -> None:
+    """Refuse a GPU that is not there, and processes that do not fit the batches or what a launcher started.
 
     Raises:
-        ConfigError: ``training.accelerator: gpu`` on a machine without one, or ``training.devices`` above 1.
+        ConfigError: ``training.accelerator: gpu`` on a machine without one, ``training.devices`` above
+            ``training.batch_size``, or other than the number of processes that torchrun or SLURM started.
     """
-    if config.training.devices not in (1, "auto"):
-        raise ConfigError(
-            "training.devices", f"found {config.training.devices}", "1 or auto",
-            "training runs in one process, which uses all cores or one GPU",
-        )  # fmt: skip
-    if config.training.accelerator == "gpu" and not torch.accelerator.is_available():
+    training, launched = config.training, launched_here()
+    if training.accelerator == "gpu" and not torch.accelerator.is_available():
         raise ConfigError(
             "training.accelerator",
             "found 'gpu', but torch sees none",
             "a GPU that torch can use",
             "set it to auto or cpu",
         )
+    if training.devices == "auto":
+        return
+    if training.devices > training.batch_size:
+        raise ConfigError(
+            "training.devices", f"found {training.devices}", f"at most training.batch_size, {training.batch_size}",
+            "every process needs an image of each batch",
+        )  # fmt: skip
+    if launched not in (None, training.devices):
+        raise ConfigError(
+            "training.devices", f"found {training.devices}", f"{launched}, the processes started on this machine",
+            "leave it at auto, or start as many",
+        )  # fmt: skip
 
 
 def check_trainable(job: Job) -> None:
@@ -162,7 +172,8 @@ def recipe(training: Training, seed: int) -> Recipe:
         validation=training.validation,
         precision=training.precision,
         accelerator=training.accelerator,
-        devices=training.devices,
+        devices=training.devices if training.devices != "auto" else launched_here() or 1,
+        machines=machines(),
         workers=training.workers,
         compile=training.compile,
         seed=seed,

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from eqae.commands.resolving import read_config
 from eqae.commands.shell import guarded, key_help
+from eqae.processes import is_leader
 from eqae.runs import RunDirectory
 
 
@@ -38,10 +39,11 @@ def train(path: Path, overrides: Sequence[str] = (), *, resume: bool = False, co
     Raises:
         EqaeError: a mistake in config or data, found before anything is written; or training that diverged.
     """
-    console = console or Console(soft_wrap=True)
+    console = console or Console(soft_wrap=True, quiet=not is_leader())
     config = read_config(path, overrides)
     run = RunDirectory(Path(config.output) / config.name)
-    run.check_resumable() if resume else run.check_free()
+    if is_leader():
+        run.check_resumable() if resume else run.check_free()
     console.print(
         f"[bold]{config.name}[/bold] · {config.model.name} on {config.data.name} → {run.path}", highlight=False
     )

@@ -7,7 +7,7 @@ all that a continued run needs to go on exactly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from eqae.data.base import Dataset, Images
+from eqae.processes import Share
 from eqae.seeding import generator
 
 
@@ -28,15 +29,24 @@ class Batch(NamedTuple):
         images: ``(B, C, H, W)`` float32 in [0, 1].
         labels: ``(B,)`` int64.
         indices: ``(B,)`` int64, places in the dataset's training split.
+        share: which part of the step's batch these are; all of it, unless several processes share it.
     """
 
     images: Tensor
     labels: Tensor
     indices: Tensor
+    share: Share
+
+
+class Places(NamedTuple):
+    """What a loader asks for: places in the training split, and which part of the step's batch they are."""
+
+    places: list[int]
+    share: Share
 
 
 class Position(NamedTuple):
-    """How far training is: the epoch, and how many of its images (per process) are done."""
+    """How far training is: the epoch, and how many of its images are done."""
 
     epoch: int
     skip: int
@@ -55,23 +65,19 @@ class IndexedImages(TorchDataset[Batch]):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, places: Sequence[int]) -> Batch:
-        indices = torch.tensor(places, dtype=torch.int64, device=self.images.pixels.device)
-        return Batch(self.images.batch(indices), self.images.labels[indices], indices)
+    def __getitem__(self, asked: Places) -> Batch:
+        indices = torch.tensor(asked.places, dtype=torch.int64, device=self.images.pixels.device)
+        return Batch(self.images.batch(indices), self.images.labels[indices], indices, asked.share)
 
 
 class EpochSampler(Sampler[int]):
     """The given places, each once an epoch, in an order that is a function of (seed, epoch).
 
-    Iterating changes nothing: the same epoch gives the same order however often it is asked for. With several
-    processes each takes every ``world_size``-th place; what is left over, fewer than ``world_size`` places, is left
-    out of that epoch.
+    Iterating changes nothing: the same epoch gives the same order however often it is asked for.
 
     Attributes:
         epoch: which order.
-        skip: how many places of this epoch, of this process, are done already.
-        rank: number of this process.
-        world_size: number of processes.
+        skip: how many places of this epoch are done already.
     """
 
     def __init__(self, places: Tensor, seed: int) -> None:
@@ -79,8 +85,6 @@ class EpochSampler(Sampler[int]):
         self.seed = seed
         self.epoch = 0
         self.skip = 0
-        self.rank = 0
-        self.world_size = 1
 
     def set_epoch(self, epoch: int) -> None:
         """Go to an epoch; to its beginning, unless it is the one the sampler is in."""
@@ -88,42 +92,52 @@ class EpochSampler(Sampler[int]):
             self.epoch, self.skip = epoch, 0
 
     def __len__(self) -> int:
-        """Places in a whole epoch of this process, done or not."""
-        return len(self.places) // self.world_size
+        """Places in a whole epoch, done or not."""
+        return len(self.places)
 
     def __iter__(self) -> Iterator[int]:
-        draws = generator(self.seed, "order", self.epoch)
-        order = torch.randperm(len(self.places), generator=draws)[: len(self) * self.world_size]
-        mine = order[self.rank :: self.world_size][self.skip :]
-        return iter(self.places[mine].tolist())
+        order = torch.randperm(len(self.places), generator=generator(self.seed, "order", self.epoch))
+        return iter(self.places[order[self.skip :]].tolist())
 
 
-class BatchesOfTwoOrMore(Sampler[list[int]]):
-    """Consecutive runs of ``batch_size`` places; the last is shorter, or one longer.
+class SharedBatches(Sampler[Places]):
+    """Consecutive runs of ``batch_size`` places, of which each process takes its share; the last may be shorter.
 
-    A single place left over joins the batch before it, because batch normalisation has no variance of one image.
+    So the steps are those of one process, however many share them. What is left over joins the batch before it where
+    it is too small: one image, of which batch normalisation has no variance, or fewer than there are processes.
+
+    Attributes:
+        rank: number of this process.
+        processes: how many there are.
     """
 
     def __init__(self, sampler: EpochSampler, batch_size: int) -> None:
         self.sampler = sampler
         self.batch_size = batch_size
+        self.rank = 0
+        self.processes = 1
 
     def set_epoch(self, epoch: int) -> None:
         """Passed on to the sampler; Lightning calls it at the start of every epoch."""
         self.sampler.set_epoch(epoch)
 
     def __len__(self) -> int:
-        """Batches in a whole epoch of this process."""
+        """Batches in a whole epoch."""
         full, rest = divmod(len(self.sampler), self.batch_size)
-        return max(full + (rest > 1), 1)
+        return max(full + (rest >= self._smallest), 1)
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[Places]:
         places = list(self.sampler)
         starts = list(range(0, len(places), self.batch_size))
-        if len(starts) > 1 and starts[-1] == len(places) - 1:
+        if len(starts) > 1 and len(places) - starts[-1] < self._smallest:
             starts.pop()
         for start, stop in zip(starts, [*starts[1:], len(places)], strict=True):
-            yield places[start:stop]
+            share = Share.of(stop - start, self.rank, self.processes)
+            yield Places(places[start + share.start : start + share.stop], share)
+
+    @property
+    def _smallest(self) -> int:
+        return max(2, self.processes)
 
 
 class ImageDataModule(pl.LightningDataModule):
@@ -131,7 +145,7 @@ class ImageDataModule(pl.LightningDataModule):
 
     Args:
         dataset: in memory.
-        batch_size: images a step, per process; the last batch of an epoch may have fewer, or one more.
+        batch_size: images a step, over all processes; the last batch of an epoch may have fewer, or a few more.
         validation: share of the training images held out to watch the loss, always the same ones for a seed; 0 for
             none. A share above 0 holds out at least one image.
         seed: of the order and of what is held out.
@@ -153,13 +167,13 @@ class ImageDataModule(pl.LightningDataModule):
         self.images = IndexedImages(dataset.train)
         self.training_places, self.validation_places = _hold_out(len(dataset.train), validation, seed)
         self.sampler = EpochSampler(self.training_places, seed)
-        self.batches = BatchesOfTwoOrMore(self.sampler, batch_size)
+        self.batches = SharedBatches(self.sampler, batch_size)
         self._pin = False
 
     def setup(self, stage: str) -> None:
         """Learn rank and device from the Trainer, and move the images to the device if they fit."""
         if self.trainer is not None:
-            self.sampler.rank, self.sampler.world_size = self.trainer.global_rank, self.trainer.world_size
+            self.batches.rank, self.batches.processes = self.trainer.global_rank, self.trainer.world_size
             device = self.trainer.strategy.root_device
             self._pin = device.type == "cuda" and not self.preload(device)
             if len(self.validation_places) == 0:
@@ -181,13 +195,14 @@ class ImageDataModule(pl.LightningDataModule):
         return self._loader(self.batches)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
-        """The images held out, in their own order; no loader if there are none."""
+        """The images held out, in their own order, all of them in every process; no loader if there are none."""
         if len(self.validation_places) == 0:
             return []
-        return self._loader([part.tolist() for part in self.validation_places.split(self.batch_size)])
+        parts = self.validation_places.split(self.batch_size)
+        return self._loader([Places(part.tolist(), Share.of(len(part))) for part in parts])
 
     def position(self, batches_done: int) -> Position:
-        """Where training is after that many batches of this process, counted over all epochs."""
+        """Where training is after that many batches, counted over all epochs."""
         epoch, batch = divmod(batches_done, len(self.batches))
         return Position(epoch, batch * self.batch_size)
 
@@ -195,7 +210,7 @@ class ImageDataModule(pl.LightningDataModule):
         """Go to the place after that many batches; the next batch is the one an uninterrupted run would have had."""
         self.sampler.epoch, self.sampler.skip = self.position(batches_done)
 
-    def _loader(self, batches: Sampler[list[int]] | list[list[int]]) -> DataLoader[Batch]:
+    def _loader(self, batches: Sampler[Places] | list[Places]) -> DataLoader[Batch]:
         return DataLoader(
             self.images,
             batch_size=None,

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from eqae.processes import Share
+
 Mode = Literal["bicubic", "bilinear"]
 Padding = Literal["border", "zeros"]
 
@@ -58,7 +60,9 @@ def mirror_then_rotate(
     return rotate(torch.where(chosen, images.flip(-1), images), degrees, mode=mode, padding=padding)
 
 
-def augment_o2(images: Tensor, generator: torch.Generator, reflections: bool) -> Tensor:
+def augment_o2(
+    images: Tensor, generator: torch.Generator, reflections: bool, share: Share | None = None
+) -> Tensor:
     """A fresh orientation of each image: a uniform angle and, with ``reflections``, a mirror for half of them.
 
     Bilinear, with border pixels repeated outside, so that a bright background stays one. All draws are made by the CPU
@@ -66,14 +70,16 @@ def augment_o2(images: Tensor, generator: torch.Generator, reflections: bool) ->
 
     Args:
         images: ``(B, C, H, W)`` float.
-        generator: on the CPU; ``B`` draws of it are used, ``2 B`` with ``reflections``.
+        generator: on the CPU; a draw an image of the whole batch is used, two with ``reflections``.
         reflections: O(2) rather than SO(2).
+        share: which part of a batch the images are; None for all of it.
 
     Returns:
         ``(B, C, H, W)``.
     """
-    degrees = 360 * torch.rand(len(images), generator=generator)
+    share = share or Share.of(len(images))
+    degrees = share.cut(360 * torch.rand(share.total, generator=generator))
     if not reflections:
         return rotate(images, degrees, mode="bilinear")
-    mirrored = torch.rand(len(images), generator=generator) < 0.5
+    mirrored = share.cut(torch.rand(share.total, generator=generator) < 0.5)
     return mirror_then_rotate(images, mirrored, degrees, padding="border")

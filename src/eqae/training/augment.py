@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from eqae.data.transforms import augment_o2
+from eqae.processes import Share
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,21 @@ class Augment:
     orientation: Literal["none", "so2", "o2"] = "none"
     noise: float = 0.0
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Images ``(B, C, H, W)`` to (input, target) of the same shape; draws come from a CPU generator."""
-        target = images if self.orientation == "none" else augment_o2(images, generator, self.orientation == "o2")
+    def __call__(
+        self, images: Tensor, generator: torch.Generator, share: Share | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(input, target) of a batch, or of a process's share of it.
+
+        Args:
+            images: ``(B, C, H, W)``.
+            generator: on the CPU; what is drawn from it depends on the size of the whole batch alone.
+            share: which part of the batch the images are; None for all of it.
+        """
+        share = share or Share.of(len(images))
+        target = images
+        if self.orientation != "none":
+            target = augment_o2(images, generator, self.orientation == "o2", share)
         if self.noise == 0:
             return target, target
-        noise = torch.randn(target.shape, generator=generator).to(target)
+        noise = share.cut(torch.randn((share.total, *target.shape[1:]), generator=generator)).to(target)
         return target + self.noise * noise, target

@@ -126,7 +126,10 @@ class MetricsFile(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write all rows; the file is replaced as a whole, so it is never half a row."""
+        # Every process asks, because means over processes are formed when they are asked for.
         self.rows.append({key: f"{value:.9g}" for key, value in epoch_metrics(trainer).items()})
+        if not trainer.is_global_zero:
+            return
         text = io.StringIO(newline="")
         columns = list(dict.fromkeys(key for row in self.rows for key in row))
         writer = csv.DictWriter(text, columns, lineterminator="\n")

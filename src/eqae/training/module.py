@@ -42,7 +42,7 @@ class AutoencoderModule(pl.LightningModule):
         objectives: weight and function by name; each function maps a reconstruction and its target to a scalar.
         augment: what happens to a training batch before it is encoded.
         optimization: AdamW's settings.
-        seed: with epoch, batch and rank it fixes every draw, so that a position in training restores them all.
+        seed: with epoch and batch it fixes every draw, so that a position in training restores them all.
         compiled: run the forward pass through ``torch.compile``.
     """
 
@@ -66,10 +66,13 @@ class AutoencoderModule(pl.LightningModule):
         self._forward_pass = (torch.compile(model, fullgraph=True) if compiled else model,)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of one batch of images ``(B, C, H, W)``."""
-        draws = generator(self.seed, "augment", self.current_epoch, batch_idx, self.global_rank)
-        inputs, target = self.augment(batch.images, draws)
-        return self._loss("train", inputs, target)
+        """Loss of one batch of images ``(B, C, H, W)``, or of this process's share of it."""
+        # The 0 stands where a process's number once was: without it older runs could not be repeated.
+        draws = generator(self.seed, "augment", self.current_epoch, batch_idx, 0)
+        inputs, target = self.augment(batch.images, draws, batch.share)
+        loss = self._loss("train", inputs, target)
+        # Gradients are averaged over processes, whose shares may differ by an image.
+        return loss if self.trainer.world_size == 1 else batch.share.weight(self.trainer.world_size) * loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss of held-out images as they are."""
