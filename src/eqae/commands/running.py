@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from rich.console import Console
 
@@ -30,7 +31,7 @@ from eqae.evaluation.extraction import FeatureModel
 from eqae.heads.fitting import fit_heads
 from eqae.runs import RunDirectory
 from eqae.training.fit import fit
-from eqae.training.tracking import NoTracker, Tracker, start_tracking
+from eqae.training.tracking import Tracker, Tracking
 
 
 def carry_out(config: Config, run: RunDirectory, *, resume: bool, console: Console) -> None:
@@ -50,12 +51,14 @@ def carry_out(config: Config, run: RunDirectory, *, resume: bool, console: Conso
         check_same(config, run)
     else:
         run.create(config_text(config))
-    tracker = start_tracking(
-        config.tracking.wandb, config.tracking.project, config.name, run.path, config.model_dump(mode="json"), console
-    )
-    try:
-        seconds = {job.label: _train(job, dataset, config, tracker if job is main else NoTracker(), resume, console)
-                   for job in (main, *baselines)}  # fmt: skip
+    jobs = (main, *baselines)
+    labels = [job.label for job in jobs]
+    with Tracking(config.tracking.wandb, config.tracking.project, run.path, labels, console) as tracking:
+        trackers: dict[str, Tracker] = {}
+        seconds: dict[str, float] = {}
+        for job in jobs:
+            trackers[job.label] = tracking.open(job.label, _settings(job, config))
+            seconds[job.label] = _train(job, dataset, config, trackers[job.label], resume, console)
         contenders = [_contender(main, heads, config.seed), *(_contender(job, {}, config.seed) for job in baselines)]
         facts = _facts(config, main, seconds)
         for contender in contenders:
@@ -64,10 +67,10 @@ def carry_out(config: Config, run: RunDirectory, *, resume: bool, console: Conso
         results = judge_and_report(contenders, dataset, config, run, console, title, facts)
         rows = [asdict(row) for row in results.rows]
         write_card(run.path, main.spec, rows, facts | environment_facts())
-        tracker.log_results(rows)
+        for job in jobs:
+            trackers[job.label].log_results(rows)
+            trackers[job.label].log_checkpoint(job.directory.path)
         exit_on_failures(results, console)
-    finally:
-        tracker.finish()
 
 
 def _train(job: Job, dataset: Dataset, config: Config, tracker: Tracker, resume: bool, console: Console) -> float:
@@ -94,6 +97,14 @@ def _train(job: Job, dataset: Dataset, config: Config, tracker: Tracker, resume:
     fit_heads([job.head], job.model, dataset.train, pick_device(config.training.accelerator))
     save_checkpoint(directory.path, job.model, job.spec, head=job.head)
     return time.monotonic() - began
+
+
+def _settings(job: Job, config: Config) -> dict[str, Any]:
+    """What a dashboard can sort and filter a model by: all that trains it, and what it was trained with."""
+    settings = (job.config or config).model_dump(mode="json")
+    if job.config is None:  # nothing trains an average over an orbit
+        settings |= {"name": job.label, "model": {"name": job.spec.model, **job.spec.model_options}, "baselines": {}}
+    return settings | {"environment": environment_facts()}
 
 
 def _contender(job: Job, heads: dict[str, FeatureModel], seed: int) -> Contender:

@@ -55,8 +55,7 @@ class Recipe:
     validation: float
     precision: Literal["32-true", "bf16-mixed", "64-true"]
     accelerator: str
-    devices: int
-    machines: int
+    devices: int | Literal["auto"]
     workers: int
     compile: bool
     seed: int
@@ -119,10 +118,7 @@ def _trainer(recipe: Recipe, directory: Path, callbacks: list[pl.Callback]) -> p
     return pl.Trainer(
         max_epochs=recipe.epochs,
         accelerator=recipe.accelerator,
-        devices=recipe.devices,
-        num_nodes=recipe.machines,
-        # Several processes average their gradients; the layers share the statistics of a batch themselves.
-        strategy="ddp" if recipe.devices * recipe.machines > 1 else "auto",
+        devices=1 if recipe.devices == "auto" else recipe.devices,
         precision=recipe.precision,
         gradient_clip_val=recipe.gradient_clip,
         callbacks=callbacks,

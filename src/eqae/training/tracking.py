@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Mapping
+import secrets
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from netrc import NetrcParseError, netrc
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
 
-import torch
 from rich.console import Console
 from torch import Tensor
-from torchvision.utils import make_grid
 
-from eqae.groups import D4
+from eqae.files import write_atomically
 from eqae.models.base import Autoencoder
+from eqae.training.wandb_run import Line, WandbRun, first_line, open_run
 
 Mode = Literal["auto", "online", "offline", "disabled"]
-LONGEST_WAIT = 20.0
-"""Seconds for the service to answer before a run is recorded offline."""
+FOLDER = "wandb"
+"""In the run directory: records, what waits to be uploaded, and the ids. A run that is not tracked has none."""
+IDS = "ids.json"
+PUBLIC_SERVER = "https://api.wandb.ai"
+STAGING = "WANDB_DATA_DIR"
+"""Where W&B copies what it will upload; in the home directory unless this variable says otherwise."""
 
 
 class Tracker(Protocol):
-    """Where curves, pictures and tables of one run go besides its own directory."""
+    """Where curves, pictures, tables and weights of one model go besides its own directory."""
 
     def log(self, metrics: Mapping[str, float]) -> None:
-        """Figures of one epoch."""
+        """Figures of one epoch, its number among them as ``epoch``."""
 
     def log_poses(self, model: Autoencoder, images: Tensor) -> None:
-        """Reconstructions of a few images ``(B, C, H, W)`` in eight poses."""
+        """Reconstructions of a few images ``(B, C, H, W)`` in eight poses; they belong to the next figures."""
 
-    def log_results(self, rows: list[dict[str, Any]]) -> None:
-        """The rows of results.json."""
+    def log_results(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """The rows of results.json; those of other models are left to their own trackers."""
 
-    def finish(self) -> None:
-        """Nothing more will come."""
+    def log_checkpoint(self, directory: Path) -> None:
+        """The finished checkpoint in ``directory``."""
 
 
 class NoTracker:
@@ -46,105 +54,117 @@ class NoTracker:
     def log_poses(self, model: Autoencoder, images: Tensor) -> None:
         """Keep nothing."""
 
-    def log_results(self, rows: list[dict[str, Any]]) -> None:
+    def log_results(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Keep nothing."""
 
-    def finish(self) -> None:
-        """Nothing to close."""
+    def log_checkpoint(self, directory: Path) -> None:
+        """Keep nothing."""
 
 
-class WandbTracker:
-    """One W&B run. The first failure is printed; later ones are silent, and none reaches training."""
+class Tracking:
+    """The W&B runs of one training: one for the model and one for each baseline, together in one group.
 
-    def __init__(self, run: Any, console: Console) -> None:
-        self.run = run
+    Their ids are in ``wandb/ids.json`` before anything is trained, so that a training that is resumed goes on in the
+    same runs. To be used in a ``with`` statement, which ends the runs; W&B calls them failed where it was left by an
+    exception.
+
+    Args:
+        mode: where records go; ``auto`` is online where there is a key, else offline.
+        project: W&B project.
+        directory: run directory; it exists.
+        labels: of all models, that of the main one first, which is also the name of the group.
+        console: for the one line that is printed when W&B cannot record.
+    """
+
+    def __init__(self, mode: Mode, project: str, directory: Path, labels: Sequence[str], console: Console) -> None:
+        self.mode = _resolve(mode)
+        self.project = project
+        self.directory = directory
+        self.labels = labels
         self.console = console
-        self.failed = False
+        self.line = Line(console)
+        self._ids: dict[str, str] = {}
+        self._runs: list[WandbRun] = []
+        self._environment = ExitStack()
 
-    def log(self, metrics: Mapping[str, float]) -> None:
-        """Figures of one epoch, at its step."""
-        self._safely(lambda: self.run.log(dict(metrics)))
+    def __enter__(self) -> Tracking:
+        if self.mode != "disabled":
+            try:
+                self._ids = _run_ids(self.directory / FOLDER / IDS, self.labels)
+            except OSError as error:
+                self._give_up(error)
+        if self.mode != "disabled" and STAGING not in os.environ:
+            os.environ[STAGING] = str((self.directory / FOLDER).resolve())  # so that a record is whole by itself
+            self._environment.callback(os.environ.pop, STAGING, None)
+        return self
 
-    def log_poses(self, model: Autoencoder, images: Tensor) -> None:
-        """A picture: inputs in eight poses above their reconstructions."""
-        if model.has_decoder:
-            self._safely(lambda: self._log_poses(model, images))
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._environment:
+            for run in self._runs:
+                run.finish(exit_code=0 if kind is None else 1)
 
-    def log_results(self, rows: list[dict[str, Any]]) -> None:
-        """One table and one summary figure a row."""
-        self._safely(lambda: self._log_results(rows))
+    def open(self, label: str, config: Mapping[str, Any]) -> Tracker:
+        """Begin or continue the W&B run of a model; where that fails, one line is printed and nothing kept.
 
-    def finish(self) -> None:
-        """Flush what is left."""
-        self._safely(lambda: self.run.finish())
-
-    def _log_poses(self, model: Autoencoder, images: Tensor) -> None:
-        import wandb
-
-        grid = poses_grid(model, images)
-        picture = wandb.Image(grid.permute(1, 2, 0).cpu().numpy(), caption="poses above, reconstructions below")
-        self.run.log({"reconstructions": picture}, commit=False)
-
-    def _log_results(self, rows: list[dict[str, Any]]) -> None:
-        import wandb
-
-        if not rows:
-            return
-        columns: list[str | int] = list(rows[0])
-        table = wandb.Table(columns=columns, data=[list(row.values()) for row in rows])
-        self.run.log({"results": table})
-        for row in rows:
-            key = "/".join(part for part in (row["model"], row["metric"], row["condition"]) if part)
-            self.run.summary[key] = row["value"]
-
-    def _safely(self, action: Callable[[], None]) -> None:
+        Args:
+            label: one of those the tracking was made for.
+            config: settings that the dashboard can sort and filter by.
+        """
+        if self.mode == "disabled" or (label != self.labels[0] and "WANDB_SWEEP_ID" in os.environ):
+            return NoTracker()  # W&B takes every run that an agent starts for the run that the sweep asked for
         try:
-            action()
-        except Exception as error:  # whatever a remote service throws, training goes on
-            if not self.failed:
-                self.console.print(f"  W&B stopped taking records ({error}); training goes on without it")
-            self.failed = True
-
-
-def poses_grid(model: Autoencoder, images: Tensor) -> Tensor:
-    """Each image in the eight poses of D4 above its reconstructions: one picture ``(C, H', W')`` in [0, 1]."""
-    training = model.training
-    model.eval()
-    rows = []
-    with torch.no_grad():
-        for image in images:
-            poses = torch.stack([D4.act(g, image) for g in range(D4.order)])
-            rows += [poses, model(poses).images.float().clamp(0, 1)]
-    model.train(training)
-    return make_grid(torch.cat(rows), nrow=D4.order, padding=1, pad_value=0.5)
-
-
-def start_tracking(
-    mode: Mode, project: str, name: str, directory: Path, config: Mapping[str, Any], console: Console
-) -> Tracker:
-    """Open a W&B run, or say in one line why there is none; never a prompt, never a crash."""
-    resolved = _resolve(mode)
-    if resolved == "disabled":
-        return NoTracker()
-    attempts: tuple[Literal["online", "offline"], ...] = (
-        ("offline",) if resolved == "offline" else ("online", "offline")
-    )
-    for attempt in attempts:
-        try:
-            return WandbTracker(_open_run(attempt, project, name, directory, config), console)
+            run = self._open(label, config)
         except Exception as error:  # no service, no disk, a key that is refused: all the same to training
-            rest = "recording offline" if attempt == "online" else "the curves are in metrics.csv"
-            console.print(f"  W&B cannot record {attempt} ({error}); {rest}")
-    return NoTracker()
+            if self.mode == "online":
+                self.console.print(f"  W&B cannot record online ({first_line(error)}); recording offline", markup=False)
+                self.mode = "offline"
+                return self.open(label, config)
+            self._give_up(error)
+            return NoTracker()
+        self._runs.append(run)
+        return run
+
+    def _open(self, label: str, config: Mapping[str, Any]) -> WandbRun:
+        assert self.mode != "disabled"
+        run = open_run(
+            mode=self.mode,
+            project=self.project,
+            group=self.labels[0],
+            job_type="model" if label == self.labels[0] else "baseline",
+            name=label,
+            id=self._ids[label],
+            dir=str(self.directory),
+            config=dict(config),
+        )
+        return WandbRun(run, label, self.line)
+
+    def _give_up(self, error: Exception) -> None:
+        self.console.print(f"  W&B cannot record {self.mode} ({first_line(error)}); the curves are in metrics.csv")
+        self.mode = "disabled"
 
 
-def _open_run(
-    mode: Literal["online", "offline"], project: str, name: str, directory: Path, config: Mapping[str, Any]
-) -> Any:
-    import wandb
+def _run_ids(path: Path, labels: Sequence[str]) -> dict[str, str]:
+    """One id a label: those that ``path`` holds, and new ones, which are added to it.
 
-    settings = wandb.Settings(silent=True, console="off", init_timeout=LONGEST_WAIT)
-    return wandb.init(project=project, name=name, dir=str(directory), mode=mode, config=dict(config), settings=settings)
+    An agent of a sweep has an id ready for the model, in ``WANDB_RUN_ID``.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        known = {label: id for label, id in found.items() if isinstance(id, str)}
+    except (OSError, ValueError, AttributeError):
+        known = {}
+    fresh = {label: secrets.token_hex(8) for label in labels}
+    if os.environ.get("WANDB_RUN_ID"):
+        fresh[labels[0]] = os.environ["WANDB_RUN_ID"]
+    ids = fresh | known
+    path.parent.mkdir(exist_ok=True)
+    write_atomically(path, json.dumps(ids, indent=1) + "\n")
+    return ids
 
 
 def _resolve(mode: Mode) -> Literal["online", "offline", "disabled"]:
@@ -159,9 +179,11 @@ def _resolve(mode: Mode) -> Literal["online", "offline", "disabled"]:
 
 
 def _has_key() -> bool:
+    """Whether W&B would find a key for its server without asking anyone."""
     if os.environ.get("WANDB_API_KEY"):
         return True
+    server = urlsplit(os.environ.get("WANDB_BASE_URL") or PUBLIC_SERVER).hostname or ""
     try:
-        return netrc().authenticators("api.wandb.ai") is not None
+        return netrc(os.environ.get("NETRC")).authenticators(server) is not None
     except (OSError, NetrcParseError):
         return False
