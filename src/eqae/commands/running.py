@@ -15,7 +15,7 @@ from eqae.commands.fitting import fit_subjects
 from eqae.commands.jobs import (
     Job,
     baseline_jobs,
-    check_accelerator,
+    check_devices,
     check_evaluators,
     check_trainable,
     extra_heads,
@@ -29,24 +29,30 @@ from eqae.data import load_dataset
 from eqae.data.base import Dataset
 from eqae.evaluation.extraction import FeatureModel
 from eqae.heads.fitting import fit_heads
+from eqae.processes import is_leader
 from eqae.runs import RunDirectory
 from eqae.training.fit import fit
-from eqae.training.tracking import Tracker, Tracking
+from eqae.training.tracking import NoTracker, Tracker, Tracking
 
 
 def carry_out(config: Config, run: RunDirectory, *, resume: bool, console: Console) -> None:
     """Train, save and judge everything in ``config``; ``run`` is created once all of it is known to be buildable.
 
+    Where several processes share the training, all but the first do only that.
+
     Raises:
         EqaeError: see :func:`eqae.commands.train.train`.
     """
     check_evaluators(config)
-    check_accelerator(config)
+    check_devices(config)
     dataset = load_dataset(config.data.name, config.data.root, config.data.options)
     main, baselines = main_job(config, dataset, run), baseline_jobs(config, dataset, run)
     heads = extra_heads(config, main)
     for job in (main, *baselines):
         check_trainable(job)
+    if not is_leader():
+        _train_along((main, *baselines), dataset, config, resume)
+        return
     if resume:
         check_same(config, run)
     else:
@@ -73,6 +79,25 @@ def carry_out(config: Config, run: RunDirectory, *, resume: bool, console: Conso
         exit_on_failures(results, console)
 
 
+def _train_along(jobs: Sequence[Job], dataset: Dataset, config: Config, resume: bool) -> None:
+    """This process's share of every training that the leader does; nothing is written or printed."""
+    silent = Console(quiet=True)
+    for job in jobs:
+        if _needs_fit(job) and not (resume and job.directory.manifest.is_file()):
+            _fit(job, dataset, config, NoTracker(), resume, silent)
+
+
+def _needs_fit(job: Job) -> bool:
+    return job.orbit_of is None and job.model.trained_by == "gradient"
+
+
+def _fit(job: Job, dataset: Dataset, config: Config, tracker: Tracker, resume: bool, console: Console) -> None:
+    fit(
+        job.model, dataset, job.objectives, job.augment, recipe(config.training, config.seed),
+        directory=job.directory.path, label=job.label, tracker=tracker, console=console, resume=resume,
+    )  # fmt: skip
+
+
 def _train(job: Job, dataset: Dataset, config: Config, tracker: Tracker, resume: bool, console: Console) -> float:
     """Train and save one model, unless an interrupted run has done so; the seconds it took."""
     began = time.monotonic()
@@ -87,11 +112,8 @@ def _train(job: Job, dataset: Dataset, config: Config, tracker: Tracker, resume:
         directory.create(config_text(job.config))
     else:
         directory.path.mkdir(parents=True, exist_ok=True)
-    if job.orbit_of is None and job.model.trained_by == "gradient":
-        fit(
-            job.model, dataset, job.objectives, job.augment, recipe(config.training, config.seed),
-            directory=directory.path, label=job.label, tracker=tracker, console=console, resume=resume,
-        )  # fmt: skip
+    if _needs_fit(job):
+        _fit(job, dataset, config, tracker, resume, console)
     elif job.orbit_of is None:
         job.model.fit(dataset.train.batch(slice(None)))
     fit_heads([job.head], job.model, dataset.train, pick_device(config.training.accelerator))

@@ -55,7 +55,8 @@ class Recipe:
     validation: float
     precision: Literal["32-true", "bf16-mixed", "64-true"]
     accelerator: str
-    devices: int | Literal["auto"]
+    devices: int
+    machines: int
     workers: int
     compile: bool
     seed: int
@@ -118,7 +119,10 @@ def _trainer(recipe: Recipe, directory: Path, callbacks: list[pl.Callback]) -> p
     return pl.Trainer(
         max_epochs=recipe.epochs,
         accelerator=recipe.accelerator,
-        devices=1 if recipe.devices == "auto" else recipe.devices,
+        devices=recipe.devices,
+        num_nodes=recipe.machines,
+        # Several processes average their gradients; the layers share the statistics of a batch themselves.
+        strategy="ddp" if recipe.devices * recipe.machines > 1 else "auto",
         precision=recipe.precision,
         gradient_clip_val=recipe.gradient_clip,
         callbacks=callbacks,
