@@ -19,6 +19,7 @@ from eqae.registry import DATASETS, EVALUATORS, GROUPS, HEADS, MODELS, OBJECTIVE
 if TYPE_CHECKING:
     from eqae.evaluation.compare import evaluate
     from eqae.extractor import FeatureExtractor, load_extractor
+    from eqae.new_images import load_images
 
     __version__: str
 
@@ -38,12 +39,14 @@ __all__ = [
     "list_models",
     "list_objectives",
     "load_extractor",
+    "load_images",
 ]
 
 _LAZY = {
     "FeatureExtractor": "eqae.extractor",
     "evaluate": "eqae.evaluation.compare",
     "load_extractor": "eqae.extractor",
+    "load_images": "eqae.new_images",
 }
 
 

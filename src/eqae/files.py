@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -12,8 +13,8 @@ def user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "eqae"
 
 
-def write_atomically(path: str | Path, data: bytes | str) -> None:
-    """Write ``data`` to ``path`` in one step; text is encoded as UTF-8.
+def write_atomically(path: str | Path, data: bytes | str | Iterable[str]) -> None:
+    """Write ``data`` to ``path`` in one step; text is encoded as UTF-8, and may come in parts.
 
     The data goes to a temporary file in the same folder (another disk would turn the last step into a copy), is
     flushed to the disk, and takes the name ``path`` only when complete. After a crash at any moment ``path`` holds
@@ -23,11 +24,12 @@ def write_atomically(path: str | Path, data: bytes | str) -> None:
         OSError: the folder does not exist or cannot be written; ``path`` is then untouched.
     """
     path = Path(path)
-    content = data.encode() if isinstance(data, str) else data
+    parts = [data] if isinstance(data, bytes | str) else data
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:
-            file.write(content)
+            for part in parts:
+                file.write(part.encode() if isinstance(part, str) else part)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -36,6 +36,11 @@ class RunDirectory:
         return self.path / "results.csv"
 
     @property
+    def features(self) -> Path:
+        """The features of every image beside its file name, as CSV; only where images have file names."""
+        return self.path / "features.csv"
+
+    @property
     def report(self) -> Path:
         """The page for people."""
         return self.path / "report.html"

@@ -21,6 +21,7 @@ from eqae.errors import ConfigError
 from eqae.evaluation.cache import make_room
 from eqae.evaluation.evidence import Evidence
 from eqae.evaluation.extraction import FeatureModel, extract_evidences
+from eqae.evaluation.feature_table import FeatureTable
 from eqae.evaluation.loop import judge, needs_of_all
 from eqae.evaluation.report import Poses, eight_poses, print_table, write_report
 from eqae.evaluation.results import Results
@@ -51,11 +52,15 @@ def judge_and_report(
     title: str,
     facts: Mapping[str, str],
 ) -> Results:
-    """Judge every contender; write ``results.json``, ``results.csv`` and ``report.html``; print the table."""
+    """Judge every contender; write ``results.json``, ``results.csv`` and ``report.html``; print the table.
+
+    Where images have file names, ``features.csv`` has the features of the first model.
+    """
     _make(out)
+    features = FeatureTable(dataset, contenders[0].subjects[0])
     with _display(console) as display:
         task = display.add_task("judging", total=None, note="")
-        evidences = _extract_all(contenders, dataset, config, display, task)
+        evidences = features.watch(_extract_all(contenders, dataset, config, display, task))
 
         def announce(what: str) -> None:
             display.update(task, note=f"{what} …")
@@ -66,9 +71,13 @@ def judge_and_report(
     _save(results, out)
     poses = [_poses(contender, dataset) for contender in contenders if contender.model.has_decoder]
     models = {subject.label: describe(subject) for contender in contenders for subject in contender.subjects}
-    write_report(out.report, results, poses, title, {**dataset_facts(dataset), **facts, **environment_facts()}, models)
+    facts = {**dataset_facts(dataset), **facts, **environment_facts()}
+    write_report(out.report, results, poses, title, facts, models, dataset)
     print_table(results, console)
     console.print(f"\nreport   {out.report}", highlight=False, soft_wrap=True)
+    if features.is_wanted:
+        features.write(out.features, results.drawings.get((features.model.label, "clusters")))
+        console.print(f"features {out.features}: {features.summary}", highlight=False, soft_wrap=True)
     return results
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, get_args, get_origin
@@ -24,6 +25,7 @@ def guarded(action: Callable[[], None], interrupted: str = "interrupted") -> int
 
     Ctrl-C prints ``interrupted`` and gives 130, as shells do.
     """
+    usual, warnings.formatwarning = warnings.formatwarning, _plain_warning
     try:
         action()
     except EqaeError as error:
@@ -32,7 +34,16 @@ def guarded(action: Callable[[], None], interrupted: str = "interrupted") -> int
     except KeyboardInterrupt:
         Console(stderr=True).print(interrupted)
         return INTERRUPTED
+    finally:
+        warnings.formatwarning = usual
     return 0
+
+
+def _plain_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """What a warning says to whoever runs the command, without the line of code that says it."""
+    return f"warning: {message}\n"
 
 
 ANY_HEAD = ("eqae.heads.postprocessing", "post_processed")

@@ -25,6 +25,7 @@ from eqae.evaluation.report.subject import Subject
 from eqae.files import write_atomically
 
 if TYPE_CHECKING:
+    from eqae.data.base import Dataset
     from eqae.evaluation.results import Results
 
 _SECTIONS: Mapping[str, tuple[Callable[[Subject], Markup], tuple[str, ...]]] = {
@@ -52,6 +53,7 @@ def write_report(
     title: str,
     facts: Mapping[str, str],
     models: Mapping[str, str],
+    images: Dataset | None = None,
 ) -> None:
     """Write the report to ``path``, whole or not at all; missing folders are made.
 
@@ -63,8 +65,9 @@ def write_report(
         title: heading of the page.
         facts: provenance by name: dataset, group, parameters, training time, versions, command.
         models: a line of description a model, by label.
+        images: that were judged, for pictures of them; None leaves these out.
     """
-    text = page(Subject(results, poses, facts, models), title)
+    text = page(Subject(results, poses, facts, models, images), title)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text)
 

@@ -69,8 +69,8 @@ def cells(results: Results, column: Column) -> dict[str, Row]:
 
 
 def present(results: Results, columns: Iterable[Column]) -> tuple[Column, ...]:
-    """Those of ``columns`` that any model has a row for, in the order given."""
-    return tuple(column for column in columns if cells(results, column))
+    """Those of ``columns`` that were measured of any model, in the order given."""
+    return tuple(column for column in columns if any(not row.note for row in cells(results, column).values()))
 
 
 def conditions(results: Results, metric: str) -> tuple[str, ...]:

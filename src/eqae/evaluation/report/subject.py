@@ -12,6 +12,7 @@ from eqae.evaluation.report.poses import Poses
 from eqae.evaluation.report.standings import trained_models
 
 if TYPE_CHECKING:
+    from eqae.data.base import Dataset
     from eqae.evaluation.results import Results
 
 
@@ -24,12 +25,14 @@ class Subject:
         poses: reconstructions of one image, one entry a model with a decoder.
         facts: provenance, by name.
         descriptions: one line a model, by label.
+        images: that were judged, for pictures of them; None leaves these out.
     """
 
     results: Results
     poses: Sequence[Poses]
     facts: Mapping[str, str]
     descriptions: Mapping[str, str]
+    images: Dataset | None = None
 
     @cached_property
     def models(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eqae.evaluation.report.figures.dot_plot import dot_plot
 from eqae.evaluation.report.markup import Markup, figure, join, tag
-from eqae.evaluation.report.standings import Column, cells, trained_models
+from eqae.evaluation.report.standings import Column, cells, present, trained_models
 from eqae.evaluation.report.subject import Subject
 from eqae.evaluation.report.summary import HEADLINES, Name, invariance, wins
 from eqae.evaluation.report.table import KEY, score_table
@@ -59,8 +59,8 @@ def overview(subject: Subject) -> Markup:
 
 
 def _dots(subject: Subject) -> Markup:
-    panels = {metric: cells(subject.results, Column(metric)) for metric in HEADLINES}
-    panels = {metric: rows for metric, rows in panels.items() if rows}
+    columns = present(subject.results, map(Column, HEADLINES))
+    panels = {column.metric: cells(subject.results, column) for column in columns}
     if not panels:
         return Markup()
     colours = {model: subject.colours[model] for model in subject.models}
