@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import pickle
 import shutil
@@ -269,7 +268,8 @@ REFUSED = {
     "another size": (np.zeros((2, 16, 16)), r"12x12: resize yours"),
     "another size, channel last": (np.zeros((2, 16, 16, 1)), r"12x12: resize yours"),
     "one image": (np.zeros((12, 12)), r"images\[None\]"),
-    "vectors": (np.zeros((2, 144)), "not vectors"),
+    "vectors": (np.zeros((2, 100)), "not vectors"),
+    "flat images": (np.zeros((2, 144)), r"images\.reshape\(-1, 12, 12\)"),
     "a number": (np.float64(0.5), "not vectors"),
     "nothing": (np.zeros((0, 12, 12)), "no images"),
     "an empty list": ([], "not vectors"),
@@ -297,6 +297,11 @@ def test_grey_images_for_a_colour_model_are_refused_with_the_mend(colour: Path) 
     for images in (np.zeros((2, 12, 12)), np.zeros((2, 1, 12, 12))):
         with pytest.raises(DataError, match="repeat the grey channel"):
             load_extractor(colour).transform(images)
+
+
+def test_flat_colour_images_are_refused_with_both_ways_to_mend_them(colour: Path) -> None:
+    with pytest.raises(DataError, match=r"reshape\(-1, 3, 12, 12\), or \(-1, 12, 12, 3\)"):
+        load_extractor(colour).transform(np.zeros((2, 3 * 144)))
 
 
 def test_the_image_at_fault_is_found_far_down_the_list(grey: Path) -> None:
@@ -491,13 +496,6 @@ def test_features_have_one_distinct_name_each(grey: Path) -> None:
         names = extractor.get_feature_names_out()
         assert names.shape == (extractor.width,)
         assert len(set(names)) == extractor.width
-
-
-@pytest.mark.skipif(importlib.util.find_spec("pandas") is None, reason="pandas is not installed")
-def test_features_come_as_a_data_frame_when_asked_for(grey: Path) -> None:
-    frame = load_extractor(grey).set_output(transform="pandas").transform(pictures(3, 12, 12))
-    assert next(iter(frame.columns)) == "gram_0_0"
-    assert frame.shape == (3, 36)
 
 
 def test_a_path_that_is_no_run_is_refused_when_loading(tmp_path: Path) -> None:

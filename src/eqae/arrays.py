@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -113,6 +114,8 @@ def _shape_fix(found: tuple[int, ...], image_shape: Shape, layout: Layout | None
     channels, height, width = image_shape
     if found in _layout_shapes(image_shape).values():
         return "this is one image: pass images[None]"
+    if len(found) == 2 and found[1] == math.prod(image_shape):
+        return f"pass images, not their pixels in one row: {_unflattened(image_shape)}"
     seen = _channels_and_size(found, layout)
     if seen is None:
         return "pass images, not vectors: one row, one column and perhaps a channel axis for each image"
@@ -124,6 +127,14 @@ def _shape_fix(found: tuple[int, ...], image_shape: Shape, layout: Layout | None
     if seen[0] == 3:
         return "the model was trained on grey images: average the three channels"
     return f"the model was trained on {channels} channel(s): repeat the grey channel, or train on grey images"
+
+
+def _unflattened(image_shape: Shape) -> str:
+    channels, height, width = image_shape
+    if channels == 1:
+        return f"images.reshape(-1, {height}, {width})"
+    first, last = f"(-1, {channels}, {height}, {width})", f"(-1, {height}, {width}, {channels})"
+    return f"images.reshape{first}, or {last} where the channels of a pixel stand together"
 
 
 def _channels_and_size(found: tuple[int, ...], layout: Layout | None) -> tuple[int, tuple[int, ...]] | None:

@@ -81,15 +81,15 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self._loaded()
         return self
 
-    def transform(self, images: ArrayLike | Tensor) -> NDArray[np.float32]:
-        """Features ``(N, D)`` of images ``(N, H, W)``, ``(N, C, H, W)`` or ``(N, H, W, C)``, uint8 or float.
+    def transform(self, X: ArrayLike | Tensor) -> NDArray[np.float32]:
+        """Features ``(N, D)`` of images ``X (N, H, W)``, ``(N, C, H, W)`` or ``(N, H, W, C)``, uint8 or float.
 
         Raises:
             DataError: another size or number of channels than the model's, an ambiguous layout, pixels that are
                 NaN or outside [0, 1] (0..255 for uint8), or no images.
         """
         model, head = self._loaded()
-        return self._over_images(images, lambda block: head(model.encode(block)))
+        return self._over_images(X, lambda block: head(model.encode(block)))
 
     def embed(self, images: ArrayLike | Tensor) -> NDArray[np.float32]:
         """V ``(N, |G|, m)``: its rows are permuted when the images are transformed.
@@ -200,6 +200,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         tags.requires_fit = False
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
 
