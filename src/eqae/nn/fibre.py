@@ -24,17 +24,21 @@ class GroupAxisLinear(nn.Module):
     def __init__(self, group: Group, in_channels: int, out_channels: int, *, gain: float = 1.0) -> None:
         super().__init__()
         n = group.order
+        self.order = n
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, n) * math.sqrt(gain / (in_channels * n)))
         self.bias = nn.Parameter(torch.zeros(out_channels))
         self.register_buffer("quotient", torch.tensor(group.left_quotient).flatten(), persistent=False)
 
-    def forward(self, embedding: Tensor) -> Tensor:
-        """V ``(B, |G|, I)`` to ``(B, |G|, O)``."""
+    def expanded(self) -> Tensor:
+        """The matrix ``(|G|·O, |G|·I)`` of the ordinary dense layer that this layer runs on V, row after row."""
         outputs, inputs, n = self.weight.shape
         expanded = self.weight.index_select(2, self.quotient).view(outputs, inputs, n, n)
-        matrix = expanded.permute(2, 0, 3, 1).reshape(n * outputs, n * inputs)
-        rows = F.linear(embedding.flatten(1), matrix, self.bias.repeat(n))
-        return rows.unflatten(1, (n, outputs))
+        return expanded.permute(2, 0, 3, 1).reshape(n * outputs, n * inputs)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """V ``(B, |G|, I)`` to ``(B, |G|, O)``."""
+        rows = F.linear(embedding.flatten(1), self.expanded(), self.bias.repeat(self.order))
+        return rows.unflatten(1, (self.order, -1))
 
 
 class GroupAxisBlock(nn.Module):
