@@ -51,7 +51,7 @@ def load_images(path: str | Path, *, like: str | Path) -> Images:
         pixels = read_picture(path, size, channels, invert=invert)
     except UnreadablePicture as problem:
         raise DataError(str(path), f"cannot be read ({problem})", "an image file", "repair it") from None
-    return Images(torch.from_numpy(pixels)[None], torch.tensor([UNLABELED]), (path.name,))
+    return Images(torch.from_numpy(pixels[None].copy()), torch.tensor([UNLABELED]), (path.name,))
 
 
 def _inverts(run: RunDirectory) -> bool:
