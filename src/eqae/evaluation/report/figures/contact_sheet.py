@@ -13,7 +13,8 @@ from eqae.evaluation.report.colours import INK
 from eqae.evaluation.report.markup import Markup, tag
 from eqae.evaluation.report.picture import png_uri
 
-_TILE = 64  # pixels; smaller images are enlarged by a whole factor, larger ones are reduced
+_TILE = 64
+_FILLED = 0.8
 _GAP = 4
 _ROWS = 2
 _FRAME = 3
@@ -49,16 +50,16 @@ def contact_sheet(medoid: Pixels, nearest: Sequence[Pixels], farthest: Sequence[
 
 def _paste(sheet: Image.Image, image: Pixels, left: int, top: int, side: int) -> None:
     """Put an image into the middle of a square."""
-    tile = _fitted(
-        Image.fromarray(np.ascontiguousarray(np.broadcast_to(image, (3, *image.shape[1:])).transpose(1, 2, 0))), side
-    )
+    coloured = np.broadcast_to(image, (3, *image.shape[1:])).transpose(1, 2, 0)
+    tile = _fitted(Image.fromarray(np.ascontiguousarray(coloured)), side)
     sheet.paste(tile, (left + (side - tile.width) // 2, top + (side - tile.height) // 2))
 
 
 def _fitted(image: Image.Image, side: int) -> Image.Image:
+    """Enlarged by a whole factor, which keeps pixels sharp, where that fills the square well; else interpolated."""
     longest = max(image.size)
-    if longest <= side:
-        factor = side // longest
+    factor = side // longest
+    if factor * longest >= _FILLED * side:
         return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
     size = max(1, round(image.width * side / longest)), max(1, round(image.height * side / longest))
     return image.resize(size, Image.Resampling.LANCZOS)
