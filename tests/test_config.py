@@ -26,7 +26,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"training": {"validation": 1.5}}, "training.validation: found 1.5", "less than 1"),
     ({"training": {"learning_rate": float("nan")}}, "training.learning_rate", "finite number"),
     ({"augmentation": {"orientation": "o3"}}, "augmentation.orientation: found 'o3'", "'o2'"),
-    ({"head": 3}, "head: found 3", "dictionary"),
+    ({"head": 3}, "head: found 3", "a section"),
     ({"name": "../elsewhere"}, "name: found '../elsewhere'", "letters, digits"),
     ({"baselines": {"cnn": {"modle": {}}}}, "baselines.cnn.modle: unknown key", "did you mean 'model'?"),
     ({"baselines": {"cnn": {}}}, "baselines.cnn: found {}", "exactly one of 'model' and 'orbit_of'"),
@@ -45,6 +45,17 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"objective": {"a": {"from": -1, "to": 1}}}, "objective.a.from: found -1", "greater than or equal to 0"),
     ({"objective": {"a": {"from": 0, "to": True}}}, "objective.a.to: found True", "not a boolean"),
     ({"baselines": {"b": {"model": {}, "objective": {"a": {"to": -1, "from": 0}}}}}, "b.objective.a.to: found -1", "0"),
+    ({"baselines": {"a/b": {"orbit_of": "b"}}}, "baselines.a/b: found 'a/b'", "it becomes a folder"),
+    ({"name": "x" * 300}, "name: found", "at most 200 bytes"),
+    ({"output": "a\0b"}, "output: found", "a path that a file system can hold"),
+    ({"output": ""}, "output: found ''", "a path that a file system can hold"),
+    ({"evaluation": {"cache": "x" * 300}}, "evaluation.cache: found", "a path"),
+    ({"plugins": ["../mine"]}, "plugins.0: found '../mine'", "the name of a module"),
+    ({"plugins": [""]}, "plugins.0: found ''", "the name of a module"),
+    ({"evaluators": "invariance"}, "evaluators: found 'invariance'", "a list of names"),
+    ({"training": {"devices": 0}}, "training.devices: found 0; expected greater than 0 or 'auto'", ""),
+    ({"training": {"epochs": 10**30}}, "training.epochs: found 1000", "less than or equal to 1000000000"),
+    ({"training": ["epochs"]}, "training: found ['epochs']", "a section of key: value lines"),
     ({"baselines": {"a": {"orbit_of": "b"}}}, "baselines.a.orbit_of: no baseline 'b' above", "listed before"),
 ]
 
@@ -127,7 +138,18 @@ def test_an_override_that_cannot_be_read_is_named(argument: str) -> None:
         ("seed: 1\nseed: 2\n", "'seed' is written twice"),
         ("seed: [1\n", "not readable as YAML"),
         ("- a\n- b\n", "a list"),
-        ("3\n", "a int"),
+        ("3\n", "the number 3; expected key: value lines"),
+        ("", "nothing; expected key: value lines"),
+        ("# all commented out\n", "nothing"),
+        ("seed: 010\n", "x.yaml:1: not readable as YAML: 010 would be read in base 8"),
+        ("training:\n  epochs: 1:30\n", "x.yaml:2: not readable as YAML: 1:30 would be read in base 60"),
+        ("true: 1\n", "a key that is True: put it in quotes"),
+        ("baselines:\n  1: {}\n", "x.yaml:2: not readable as YAML: a key that is the number 1"),
+        ("~: 1\n", "a key that is nothing"),
+        ("? [a]\n: 1\n", "a key that is a list"),
+        (f"seed: {'9' * 5000}\n", "x.yaml:1: not readable as YAML: 9999"),
+        ("a: &a [1]\nb: *a\n", "x.yaml:2: not readable as YAML: an alias"),
+        ("name: !!binary aGVsbG8=\n", "not readable as YAML"),
         ("seed: !!python/object/apply:os.system ['true']\n", "not readable as YAML"),
     ],
 )
@@ -138,6 +160,26 @@ def test_a_file_that_is_no_config_is_refused(tmp_path: Path, text: str, message:
         read_yaml(path)
     assert message in str(caught.value)
     assert "x.yaml" in str(caught.value)
+
+
+def test_a_date_is_a_word_like_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("name: 2026-01-31\nseed: 0x10\ntraining: {learning_rate: 1.0e-3, epochs: 1_000}\n")
+    config = parse_config(read_yaml(path))
+    assert (config.name, config.seed, config.training.epochs) == ("2026-01-31", 16, 1000)
+
+
+def test_yes_and_no_are_words_except_where_a_boolean_is_wanted(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("name: no\ndata: {root: off}\ntraining: {compile: yes}\nmodel: {name: on}\n")
+    config = parse_config(read_yaml(path))
+    assert (config.name, config.data.root, config.training.compile, config.model.name) == ("no", "off", True, "on")
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "none/such", ""])
+def test_a_path_that_cannot_be_is_no_file(name: str) -> None:
+    with pytest.raises(ConfigError):
+        read_yaml(Path(name))
 
 
 def test_a_missing_file_names_those_beside_it(tmp_path: Path) -> None:

@@ -7,11 +7,15 @@ for when it is built; see :meth:`eqae.registry.Registry.build`.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -28,11 +32,34 @@ from pydantic import (
 from eqae.errors import ConfigError, Problem, suggest
 from eqae.registry import DATASETS, DEFAULT_EVALUATORS, EVALUATORS, HEADS, MODELS, OBJECTIVES, Registry
 
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, le=10**9)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Counted = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 """The weight of an objective; below zero it would be maximised, and most have no largest value."""
 _NUMBER: TypeAdapter[float] = TypeAdapter(Counted)
+
+
+def _label(value: str) -> str:
+    if not re.fullmatch(r"\w[\w.+-]*", value) or len(value.encode()) > 200:
+        raise ValueError("letters, digits, '.', '_', '+' and '-' only, at most 200 bytes: it becomes a folder")
+    return value
+
+
+def _storable(value: str) -> str:
+    if "\0" in value or len(value) > 3000 or not value or any(len(os.fsencode(p)) > 255 for p in Path(value).parts):
+        raise ValueError("a path that a file system can hold")
+    return value
+
+
+def _module(value: str) -> str:
+    if not all(part.isidentifier() for part in value.split(".")):
+        raise ValueError("the name of a module, as after the word import")
+    return value
+
+
+Label = Annotated[str, AfterValidator(_label)]
+StorablePath = Annotated[str, AfterValidator(_storable)]
+Module = Annotated[str, AfterValidator(_module)]
 
 
 class Section(BaseModel):
@@ -46,7 +73,7 @@ class Section(BaseModel):
         field = cls.model_fields[str(info.field_name)]
         wanted = {field.annotation, *get_args(field.annotation)}
         if isinstance(value, bool) and bool not in wanted and Any not in wanted:
-            raise ValueError("a number or a word, not a boolean (YAML reads yes, no, on and off as booleans)")
+            raise ValueError("a number or a word, not a boolean")
         return value
 
 
@@ -130,8 +157,8 @@ class Augmentation(Section):
 class Training(Section):
     """How the weights are found."""
 
-    epochs: int = Field(20, ge=1, description="passes over the training images")
-    batch_size: Annotated[int, Field(ge=2)] = Field(128, description="images a step, over all processes")
+    epochs: Positive = Field(20, description="passes over the training images")
+    batch_size: Annotated[int, Field(ge=2, le=10**9)] = Field(128, description="images a step, over all processes")
     learning_rate: float = Field(3e-3, gt=0, description="peak of the schedule")
     weight_decay: float = Field(1e-2, ge=0, description="AdamW's decoupled decay")
     schedule: Literal["one_cycle", "cosine", "constant"] = Field("one_cycle", description="of the learning rate")
@@ -171,7 +198,7 @@ class Evaluation(Section):
     )
     map_images: Positive = Field(500, description="test images whose feature maps are kept, where they are needed")
     processes: Annotated[int, Field(ge=1, le=64)] = Field(1, description="that share the encoding on a CPU")
-    cache: str | None = Field(
+    cache: StorablePath | None = Field(
         "auto", description="folder that keeps embeddings between evaluations; auto: the user's cache; null: none"
     )
     batch_size: Positive = Field(256, description="images a forward pass on a GPU; on a CPU passes have one size")
@@ -183,14 +210,14 @@ class Tracking(Section):
     wandb: Literal["auto", "online", "offline", "disabled"] = Field(
         "auto", description="auto: online with an API key, else offline; never a prompt"
     )
-    project: str = Field("eqae", description="W&B project")
+    project: str = Field("eqae", min_length=1, max_length=128, description="W&B project")
 
 
 class Config(Section):
     """One run: what is trained, on what, beside what, and how it is judged."""
 
-    name: str = Field("run", description="name of the run directory")
-    output: str = Field("checkpoints", description="folder that holds run directories")
+    name: Label = Field("run", description="name of the run directory")
+    output: StorablePath = Field("checkpoints", description="folder that holds run directories")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="of everything random")
     data: DataChoice = Field(DataChoice(), description="which images")
     model: ModelChoice = Field(ModelChoice(), description="which network")
@@ -201,33 +228,23 @@ class Config(Section):
     )
     augmentation: Augmentation = Field(Augmentation(), description="of training images")
     training: Training = Field(Training(), description="how the weights are found")
-    baselines: dict[str, Baseline] = Field({}, description="label -> model trained and judged beside")
+    baselines: dict[Label, Baseline] = Field({}, description="label -> model trained and judged beside")
     evaluators: dict[str, dict[str, Any]] = Field(
         {name: {} for name in DEFAULT_EVALUATORS}, description="all, a list of names, or name -> options"
     )
     evaluation: Evaluation = Field(Evaluation(), description="how much is measured")
     tracking: Tracking = Field(Tracking(), description="where the curves go")
-    plugins: tuple[str, ...] = Field((), description="the user's own modules, imported before training")
+    plugins: tuple[Module, ...] = Field((), description="the user's own modules, imported before training")
 
     @field_validator("evaluators", mode="before")
     @classmethod
     def _names_to_mapping(cls, value: Any) -> Any:
         if value == "all":
             return {name: {} for name in EVALUATORS}
-        return {str(name): {} for name in value} if isinstance(value, list | tuple) else value
-
-    @field_validator("name")
-    @classmethod
-    def _plain_name(cls, value: str) -> str:
-        if not re.fullmatch(r"[\w][\w.+-]*", value):
-            raise ValueError("letters, digits, '.', '_', '+' and '-' only: it becomes a folder")
-        return value
-
-    @field_validator("baselines")
-    @classmethod
-    def _plain_labels(cls, value: dict[str, Baseline]) -> dict[str, Baseline]:
-        for label in value:
-            cls._plain_name(label)
+        if isinstance(value, list | tuple):
+            return {str(name): {} for name in value}
+        if not isinstance(value, Mapping):
+            raise ValueError("all, a list of names, or name: {options} lines")
         return value
 
 
@@ -240,7 +257,7 @@ def parse_config(raw: Mapping[str, Any], source: str = "config") -> Config:
     try:
         config = Config.model_validate(dict(raw))
     except ValidationError as error:
-        raise ConfigError.of(_problem(dict(e), source) for e in error.errors()) from None
+        raise ConfigError.of(_problems(error.errors(), source)) from None
     return config
 
 
@@ -308,15 +325,30 @@ def _baseline_problems(config: Config) -> list[Problem]:
     return problems
 
 
-def _problem(error: dict[str, Any], source: str) -> Problem:
-    location = [str(part) for part in error["loc"]]
+def _problems(errors: Iterable[Any], source: str) -> list[Problem]:
+    """One problem a place: a union says what each of its members expected."""
+    merged: dict[str, Problem] = {}
+    for problem in (_problem(error, source) for error in errors):
+        known = merged.get(problem.where)
+        expected = problem.expected if known is None else f"{known.expected} or {problem.expected}"
+        merged[problem.where] = replace(problem, expected=expected)
+    return list(merged.values())
+
+
+def _problem(error: Mapping[str, Any], source: str) -> Problem:
+    location = [str(part) for part in error["loc"] if not _UNION_MEMBER.match(str(part))]
     where = f"{source}: {'.'.join(location)}"
     if error["type"] == "extra_forbidden":
         return Problem(where, "unknown key", "a key of the schema", suggest(location[-1], _siblings(location[:-1])))
     if error["type"] == "missing":
         return Problem(where, "missing", "a value")
     expected = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return Problem(where, f"found {error['input']!r}"[:200], expected)
+    expected = re.sub(r"a valid dictionary( or instance of \w+)?", "a section of key: value lines", expected)
+    return Problem(where, f"found {error['input']!r}"[:200], expected.replace("a valid tuple", "a list"))
+
+
+_UNION_MEMBER = re.compile(r"constrained-|literal\[|function-|\[key\]")
+"""Parts of a place that name no key of the file."""
 
 
 def _siblings(location: list[str]) -> list[str]:

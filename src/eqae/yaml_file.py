@@ -5,9 +5,10 @@ A key that is written twice is an error here; PyYAML would let the second win in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
@@ -18,44 +19,73 @@ LARGEST = 1 << 20
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses repeated keys and aliases."""
+    """SafeLoader that refuses repeated keys, keys that are no words, aliases, and numbers in base 8 or 60.
+
+    What YAML 1.1 takes for a date stays text, so that a run may be called ``2026-01-31``; so do yes, no, on and off,
+    which are booleans only where the schema wants one.
+    """
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.MarkedYAMLError(problem="an alias (*name): write the value out", problem_mark=mark)
+            raise _marked("an alias (*name): write the value out", self.peek_event())
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
+        seen: set[str] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
-                raise yaml.MarkedYAMLError(problem=f"key {key!r} is written twice", problem_mark=key_node.start_mark)
+            if not isinstance(key, str):
+                raise _marked(f"a key that is {_kind(key)}: put it in quotes", key_node)
+            if key in seen:
+                raise _marked(f"key {key!r} is written twice", key_node)
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+    def construct_number(self, node: yaml.ScalarNode) -> int | float:
+        text = str(node.value)
+        if ":" in text or re.fullmatch(r"[-+]?0[0-9_]+", text):
+            raise _marked(f"{text} would be read in base {60 if ':' in text else 8}: write it another way", node)
+        try:
+            whole = node.tag == "tag:yaml.org,2002:int"
+            return super().construct_yaml_int(node) if whole else super().construct_yaml_float(node)
+        except ValueError as error:
+            raise _marked(f"{text[:20]}... is no number that can be held ({error})", node) from None
+
+
+_PLAIN = ("null", "bool", "int", "float", "str", "seq", "map")
+_StrictLoader.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern)
+        for tag, pattern in resolvers
+        if tag.rpartition(":")[2] in _PLAIN and not (tag.endswith(":bool") and first in "yYnNoO")
+    ]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_StrictLoader.yaml_constructors = {
+    tag: make for tag, make in yaml.SafeLoader.yaml_constructors.items() if (tag or "").rpartition(":")[2] in _PLAIN
+} | {
+    None: yaml.SafeLoader.construct_undefined,
+    "tag:yaml.org,2002:int": _StrictLoader.construct_number,
+    "tag:yaml.org,2002:float": _StrictLoader.construct_number,
+}
 
 
 def read_yaml(path: Path, kind: type[EqaeError] = ConfigError) -> dict[str, Any]:
     """The mapping in a YAML file.
 
     Raises:
-        ConfigError (or ``kind``): no such file, too large, not YAML, a repeated key, not a mapping.
+        ConfigError (or ``kind``): no such file, too large, not YAML, a repeated key, nothing in it, not a mapping.
     """
-    if not path.is_file():
-        beside = sorted(str(p) for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-        fix = f"there are: {', '.join(beside)}" if beside else "give the path of a YAML file"
-        raise kind(str(path), "no such file", "a YAML file", fix)
-    if path.stat().st_size > LARGEST:
-        raise kind(str(path), f"{path.stat().st_size} bytes", f"at most {LARGEST}")
     try:
+        if not path.is_file():
+            _refuse_path(path, kind)
+        if path.stat().st_size > LARGEST:
+            raise kind(str(path), f"{path.stat().st_size} bytes", f"at most {LARGEST}")
         loaded = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
     except (yaml.YAMLError, OSError, ValueError, RecursionError) as error:
         raise kind(_place(path, error), f"not readable as YAML: {_reason(error)}", "YAML in UTF-8") from None
-    if loaded is None:
-        return {}
-    if not isinstance(loaded, dict) or not all(isinstance(key, str) for key in loaded):
-        raise kind(str(path), f"a {type(loaded).__name__}", "key: value lines")
+    if not isinstance(loaded, dict):
+        raise kind(str(path), _kind(loaded), "key: value lines", "write {} for a file that changes nothing")
     return loaded
 
 
@@ -90,6 +120,23 @@ def apply_overrides(raw: Mapping[str, Any], overrides: Iterable[str]) -> dict[st
 def dump_yaml(values: Mapping[str, Any]) -> str:
     """Plain values as block-style YAML, keys in the order given."""
     return yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
+
+
+def _refuse_path(path: Path, kind: type[EqaeError]) -> NoReturn:
+    beside = sorted(str(p) for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+    fix = f"there are: {', '.join(beside)}" if beside else "give the path of a YAML file"
+    raise kind(str(path), "no such file", "a YAML file", fix)
+
+
+def _kind(value: Any) -> str:
+    number = f"the number {value}"
+    kinds = {bool: f"{value}", int: number, float: number, str: "a word", list: "a list", dict: "a section"}
+    return kinds.get(type(value), "nothing")
+
+
+def _marked(problem: str, where: Any) -> yaml.MarkedYAMLError:
+    """The error for a node or an event, which know their place in the file."""
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=where.start_mark)
 
 
 def _copy(value: Any) -> Any:
