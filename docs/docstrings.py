@@ -1,0 +1,30 @@
+"""How the reference reads docstrings: the house writes ``Example:`` and names things by roles.
+
+An extension of griffe, which mkdocstrings loads. ``Example:`` becomes the section that is shown as a session; a role,
+``:class:`eqae.groups.Group` ``, becomes a link where the site has its target, and stays code elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import griffe
+
+EXAMPLE = re.compile(r"^(\s*)Example:$", re.MULTILINE)
+ROLE = re.compile(r":(?:class|func|meth|mod|data|attr):`~?([.\w]+)`")
+
+
+class HouseStyle(griffe.Extension):
+    """Rewrites every docstring as it is found."""
+
+    def on_instance(self, *, obj: griffe.Object, **_: Any) -> None:
+        """``obj`` is any module, class, function or attribute."""
+        if obj.docstring is not None:
+            text = EXAMPLE.sub(r"\1Examples:", obj.docstring.value)
+            obj.docstring.value = ROLE.sub(_reference, text)
+
+
+def _reference(role: re.Match[str]) -> str:
+    name = role[1].rpartition(".")[2]
+    return f'<autoref optional identifier="{role[1]}"><code>{name}</code></autoref>'

@@ -1,0 +1,137 @@
+"""What the site takes from the project itself, so that no page repeats by hand what code or benchmarks say.
+
+A line ``<!-- table: NAME -->`` in a page is replaced by a table, as deep in the margin as the line: the keys of the
+YAML, the options of registered names, figures of the benchmarks of record.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from eqae.commands.shell import key_help
+
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
+MARK = re.compile(r"^( *)<!-- table: (\w+) ?(\w*) -->$", re.MULTILINE)
+FIRST_NAME = re.compile(r"<tr>\s*<td><code>\w+</code>")
+HELP_LINE = re.compile(r"  (and any of them|\S+)\s+(.*)")
+LINES = (
+    ("–", "the plain code", "autoencoder", ""),
+    ("D4", "`mean`", "d4", "mean"),
+    ("D4", "`gram`", "d4", ""),
+    ("D4", "`correlation`, band 9", "d4", "correlation,band=9"),
+    ("D4", "`bispectrum`", "d4", "bispectrum"),
+    ("D4", "`attention`", "d4_attention", ""),
+    ("D12, copies", "`mean`", "d12", "mean"),
+    ("D12, copies", "`gram`", "d12", ""),
+    ("D12, copies", "`bispectrum`", "d12", "bispectrum"),
+    ("D12, copies", "`attention`", "d12_attention", ""),
+    ("D12, steerable", "`mean`", "d12_steerable", "mean"),
+    ("D12, steerable", "`gram`", "d12_steerable", ""),
+    ("D12, steerable", "`bispectrum`", "d12_steerable", "bispectrum"),
+)
+"""Group and head, and the network and head of the record that they are."""
+STUDIED = {
+    "o2_p4m": "p4m", "o2_cnn": "cnn", "o2_cnn_antialiased": "cnn, anti-aliased", "zernike": "zernike", "pca": "pca",
+}  # fmt: skip
+FIGURES = (
+    ("linear probe", "linear_probe_accuracy", ".3f"),
+    ("10 labels", "linear_probe_accuracy_10", ".3f"),
+    ("kNN", "knn_accuracy", ".3f"),
+    ("error 30°", "relative_invariance_error 30deg", ".2f"),
+    ("error any angle", "relative_invariance_error any-angle", ".2f"),
+)
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Fill the tables in; an unknown one stops the build."""
+    return MARK.sub(_filled, markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Let long names in the first column of a table break after an underscore, and nowhere else."""
+    return FIRST_NAME.sub(lambda name: name[0].replace("_", "_<wbr>"), html)
+
+
+def _filled(mark: re.Match[str]) -> str:
+    margin, name, argument = mark.groups()
+    return "\n".join(margin + line for line in TABLES[name](*filter(None, [argument])))
+
+
+def keys() -> Iterator[str]:
+    """Every key of the YAML, as ``--help`` lists them."""
+    yield from _table(("key", "meaning, choices and default"), _help_section("keys "))
+
+
+def options(kind: str) -> Iterator[str]:
+    """The registered names of a kind, and their options, as ``--help`` lists them."""
+    rows = ((name, f"`{said}`" if said != "-" else "–") for name, said in _help_section(f"{kind}: "))
+    yield from _table(("name", "options and defaults"), rows)
+
+
+def figures() -> Iterator[str]:
+    """The networks of the paper's table on the rotated digits, means over the seeds that the record has."""
+    runs = [run for run in _read("paper_table")["runs"] if run["data"] == "o2-mnist-12k"]
+    titles = ("group", "head", *(title for title, *_ in FIGURES), "parameters", "minutes", "seeds")
+    found = (_figures_line(runs, *line) for line in LINES)
+    yield from _table(titles, filter(None, found), code=False)
+
+
+def record(evaluator: str) -> Iterator[str]:
+    """What an evaluator said of the models of the studies on the rotated digits."""
+    rows = [row for row in _read("o2mnist_studies")["rows"] if row["evaluator"] == evaluator and not row["note"]]
+    rows = [row for row in rows if row["model"] in STUDIED]
+    found = {(row["metric"], row["condition"], row["model"]): row["value"] for row in rows}
+    lines = dict.fromkeys((row["metric"], row["condition"]) for row in rows)
+    said = ((metric, condition, *(_short(found.get((metric, condition, model))) for model in STUDIED))
+            for metric, condition in lines)  # fmt: skip
+    yield from _table(("figure", "condition", *STUDIED.values()), said)
+
+
+def _short(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
+def _read(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def _figures_line(runs: list[dict[str, Any]], group: str, title: str, network: str, head: str) -> list[str]:
+    entries = [run for run in runs if run["network"] == network and head in run["figures"]]
+    if not entries:
+        return []
+    recipe = statistics.mode(entry["recipe"] for entry in entries)  # what two recipes gave is never averaged
+    entries = [entry for entry in entries if entry["recipe"] == recipe]
+    said = [entry["figures"][head] for entry in entries]
+    means = [f"{statistics.mean(one[metric] for one in said):{digits}}" for _, metric, digits in FIGURES]
+    size = statistics.mean(entry["parameters"] for entry in entries)
+    minutes = statistics.mean(entry["training_seconds"] for entry in entries) / 60
+    return [group, title, *means, f"{size:,.0f}", f"{minutes:.0f}", str(len(entries))]
+
+
+def _help_section(start: str) -> Iterator[tuple[str, str]]:
+    """Name and meaning on each line below the heading that starts so, up to the next blank line."""
+    blocks = key_help().split("\n\n")
+    (block,) = (block for block in blocks if block.startswith(start))
+    for line in block.splitlines()[1:]:
+        if match := HELP_LINE.fullmatch(line):
+            yield match[1], match[2]
+
+
+def _table(titles: Iterable[str], rows: Iterable[Iterable[str]], *, code: bool = True) -> Iterator[str]:
+    """Markdown; the first column as code unless told otherwise."""
+    titles = list(titles)
+    yield "| " + " | ".join(titles) + " |"
+    yield "|---" * len(titles) + "|"
+    for first, *rest in rows:
+        cells = (f"`{first}`" if code else first, *rest)
+        yield "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+TABLES: dict[str, Callable[..., Iterator[str]]] = {
+    "keys": keys, "options": options, "figures": figures, "record": record,
+}  # fmt: skip
