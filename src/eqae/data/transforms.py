@@ -60,9 +60,7 @@ def mirror_then_rotate(
     return rotate(torch.where(chosen, images.flip(-1), images), degrees, mode=mode, padding=padding)
 
 
-def augment_o2(
-    images: Tensor, generator: torch.Generator, reflections: bool, share: Share | None = None
-) -> Tensor:
+def augment_o2(images: Tensor, generator: torch.Generator, reflections: bool, share: Share | None = None) -> Tensor:
     """A fresh orientation of each image: a uniform angle and, with ``reflections``, a mirror for half of them.
 
     Bilinear, with border pixels repeated outside, so that a bright background stays one. All draws are made by the CPU

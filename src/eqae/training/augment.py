@@ -26,9 +26,7 @@ class Augment:
     orientation: Literal["none", "so2", "o2"] = "none"
     noise: float = 0.0
 
-    def __call__(
-        self, images: Tensor, generator: torch.Generator, share: Share | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def __call__(self, images: Tensor, generator: torch.Generator, share: Share | None = None) -> tuple[Tensor, Tensor]:
         """(input, target) of a batch, or of a process's share of it.
 
         Args:

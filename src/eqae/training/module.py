@@ -12,6 +12,7 @@ from torch import Tensor
 
 from eqae.data.datamodule import Batch
 from eqae.models.base import Autoencoder, Reconstruction
+from eqae.processes import Share
 from eqae.seeding import generator
 from eqae.training.augment import Augment
 from eqae.training.weight import Weight
@@ -70,13 +71,11 @@ class AutoencoderModule(pl.LightningModule):
         # The 0 stands where a process's number once was: without it older runs could not be repeated.
         draws = generator(self.seed, "augment", self.current_epoch, batch_idx, 0)
         inputs, target = self.augment(batch.images, draws, batch.share)
-        loss = self._loss("train", inputs, target)
-        # Gradients are averaged over processes, whose shares may differ by an image.
-        return loss if self.trainer.world_size == 1 else batch.share.weight(self.trainer.world_size) * loss
+        return self._loss("train", inputs, target, batch.share, self.trainer.world_size)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Loss of held-out images as they are."""
-        self._loss("validation", batch.images, batch.images)
+        """Loss of held-out images as they are, all of them in every process."""
+        self._loss("validation", batch.images, batch.images, batch.share)
 
     def configure_optimizers(self) -> Any:
         """AdamW with decay on filters only, and the chosen schedule over all steps."""
@@ -101,18 +100,20 @@ class AutoencoderModule(pl.LightningModule):
             case "constant":
                 return None
 
-    def _loss(self, stage: str, inputs: Tensor, target: Tensor) -> Tensor:
+    def _loss(self, stage: str, inputs: Tensor, target: Tensor, share: Share, processes: int = 1) -> Tensor:
         output: Reconstruction = self._forward_pass[0](inputs)
         # Losses are taken in float32 whatever the precision of the layers.
         output = Reconstruction._make(None if part is None else part.float() for part in output)
         target = self.model.views(target)
-        terms = {name: function(output, target) for name, (_, function) in self.objectives.items()}
+        # Gradients and figures are averaged over processes, whose shares may differ by an image.
+        counts = share.weight(processes)
+        terms = {name: counts * function(output, target) for name, (_, function) in self.objectives.items()}
         weights = self._weights()
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         logged = {f"{stage}/{name}": term.detach() for name, term in terms.items()} | {f"{stage}/loss": loss.detach()}
         moving = [name for name, (weight, _) in self.objectives.items() if not weight.is_constant]
         logged |= {f"{stage}/{name}_weight": torch.tensor(weights[name]) for name in moving}
-        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(target), sync_dist=True)
+        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=share.total, sync_dist=True)
         return loss
 
     def _weights(self) -> dict[str, float]:
