@@ -13,11 +13,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from mkdocs.exceptions import PluginError
+
 from eqae.commands.shell import key_help
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 MARK = re.compile(r"^( *)<!-- table: (\w+) ?(\w*) -->$", re.MULTILINE)
 FIRST_NAME = re.compile(r"<tr>\s*<td><code>\w+</code>")
+FOREIGN = re.compile(r"""<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=["'](?:https?:)?//[^>]*>""")
 HELP_LINE = re.compile(r"  (and any of them|\S+)\s+(.*)")
 LINES = (
     ("–", "the plain code", "autoencoder", ""),
@@ -55,6 +58,17 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 def on_page_content(html: str, **_: Any) -> str:
     """Let long names in the first column of a table break after an underscore, and nowhere else."""
     return FIRST_NAME.sub(lambda name: name[0].replace("_", "_<wbr>"), html)
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Refuse a page that loads anything from another server; links that a reader may follow are no matter.
+
+    Raises:
+        PluginError: with the tag that does.
+    """
+    if foreign := FOREIGN.search(output):
+        raise PluginError(f"the site must work without the network, but loads {foreign[0]}")
+    return output
 
 
 def _filled(mark: re.Match[str]) -> str:
