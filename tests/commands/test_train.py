@@ -180,31 +180,3 @@ def test_a_loss_that_diverges_stops_with_step_and_advice(
     assert re.search(r"step \d+ \(epoch \d\)", error)
     assert "training.learning_rate" in error
     assert not (tmp_path / "cnn" / "manifest.json").exists()
-
-
-def test_wandb_without_key_records_offline_and_never_stops_training(
-    tiny: Arguments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for variable in ("WANDB_API_KEY", "WANDB_MODE"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
-    import wandb
-
-    assert main(tiny("cnn.yaml", "tracking.wandb=auto")) == 0
-    wandb.teardown()  # as at the end of the process: until then a service of its own may still be writing
-    (record,) = (tmp_path / "cnn" / "wandb").glob("offline-run-*/*.wandb")
-    assert record.stat().st_size > 1000
-
-
-def test_wandb_that_breaks_is_reported_once(
-    tiny: Arguments, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    import wandb
-
-    def fail(**_: object) -> None:
-        raise OSError("no space left")
-
-    monkeypatch.setattr(wandb, "init", fail)
-    assert main(tiny("cnn.yaml", "tracking.wandb=offline")) == 0
-    assert capsys.readouterr().out.count("no space left") == 1

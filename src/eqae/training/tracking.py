@@ -141,7 +141,8 @@ class Tracking:
         return WandbRun(run, label, self.line)
 
     def _give_up(self, error: Exception) -> None:
-        self.console.print(f"  W&B cannot record {self.mode} ({first_line(error)}); the curves are in metrics.csv")
+        line = f"  W&B cannot record {self.mode} ({first_line(error)}); the curves are in metrics.csv"
+        self.console.print(line, markup=False)
         self.mode = "disabled"
 
 

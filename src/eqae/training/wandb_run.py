@@ -42,8 +42,8 @@ class Line:
             action()
         except Exception as error:  # whatever a remote service throws, training goes on
             if not self.broken:
-                reason = first_line(error)
-                self.console.print(f"  W&B stopped taking records ({reason}); training goes on without it")
+                line = f"  W&B stopped taking records ({first_line(error)}); training goes on without it"
+                self.console.print(line, markup=False)
             self.broken = True
 
 
@@ -88,8 +88,8 @@ class WandbRun:
     def _keep_poses(self, model: Autoencoder, images: Tensor) -> None:
         import wandb
 
-        grid = poses_grid(model, images).permute(1, 2, 0).cpu().numpy()
-        self._pictures["reconstructions"] = wandb.Image(grid, caption="poses above, reconstructions below")
+        pixels = poses_grid(model, images).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
+        self._pictures["reconstructions"] = wandb.Image(pixels, caption="poses above, reconstructions below")
 
     def _log_results(self, rows: Sequence[Mapping[str, Any]]) -> None:
         import wandb
@@ -128,7 +128,12 @@ def open_run(**arguments: Any) -> Any:
         finish_timeout_raises=True,
         x_transaction_log_flush_interval=FLUSH_INTERVAL,
     )
-    run = wandb.init(**arguments, resume="allow", reinit="create_new", settings=settings)
+    try:
+        run = wandb.init(**arguments, resume="allow", reinit="create_new", settings=settings)
+    except Exception:
+        if wandb.setup().most_recent_active_run is None:
+            wandb.teardown()  # the service holds on to the id of a run that it could not begin
+        raise
     run.define_metric("epoch")
     run.define_metric("*", step_metric="epoch")  # the horizontal axis, unless a chart is told otherwise
     return run
