@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
@@ -86,8 +87,6 @@ def _chosen_head(checkpoint: Checkpoint, name: str | None) -> Head:
 
 def _facts(checkpoint: Checkpoint, head: Head, name: str | None) -> dict[str, str]:
     """Where the features come from; stands in the file."""
-    from importlib.metadata import version
-
     channels, height, width = checkpoint.spec.image_shape
     return {
         "eqae": version("eqae"),
