@@ -7,6 +7,7 @@ import gc
 import json
 import math
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 import wandb
-from command_line import Arguments, tiny_arguments
+from command_line import CONFIGS, Arguments, tiny_arguments
 from offline_records import Recording, recordings
 from PIL import Image
 from rich.console import Console
@@ -99,7 +100,6 @@ def test_ids_are_there_before_the_first_epoch_ends_and_a_resumed_training_has_th
     assert {label: len(parts) for label, parts in tracked.recordings.items()} == {"eqae_p4m": 2, "cnn": 1}
     for label, parts in tracked.recordings.items():
         assert {part.run.run_id for part in parts} == {tracked.ids_at_first[label]}
-        assert all(part.run.resume for part in parts)  # so that `wandb sync` appends the second to the first
 
 
 def test_every_epoch_of_metrics_csv_is_recorded_once_however_often_training_was_cut(tracked: Tracked) -> None:
@@ -110,6 +110,10 @@ def test_every_epoch_of_metrics_csv_is_recorded_once_however_often_training_was_
         assert [row["_step"] for row in found] == list(range(EPOCHS))
         for row, wanted in zip(found, expected, strict=True):
             assert {key: row[key] for key in wanted} == pytest.approx(wanted, rel=1e-8)
+
+
+def test_only_what_goes_on_asks_to_resume(tracked: Tracked) -> None:
+    assert [part.run.resume for part in tracked.recordings["eqae_p4m"]] == [False, True]
 
 
 def test_an_interrupted_recording_is_called_failed_and_a_whole_one_is_not(tracked: Tracked) -> None:
@@ -177,6 +181,14 @@ def test_all_that_an_offline_record_needs_is_in_the_run_directory(tracked: Track
     assert len(artifacts) == 4  # a table and a checkpoint each
     paths = [Path(file.local_path) for artifact in artifacts for file in artifact.manifest.contents]
     assert all(path.is_absolute() and path.is_file() and tracked.run in path.parents for path in paths)
+
+
+def test_the_shipped_workspace_shows_what_runs_record(tracked: Tracked) -> None:
+    shown = runpy.run_path(str(CONFIGS.parent / "examples" / "wandb_workspace.py"))
+    assert set(shown["CURVES"]) <= tracked.recordings["eqae_p4m"][-1].history[-1].keys()
+    judged = json.loads((CONFIGS.parent / "benchmarks" / "results" / "o2mnist_eqae_p4m.json").read_text())["rows"]
+    parts = ([row["evaluator"], row["metric"], row["condition"]] for row in judged if row["model"] == "cnn")
+    assert set(shown["FIGURES"]) <= {"/".join(filter(None, part)) for part in parts}
 
 
 # Without training, on what a training would say.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import ExitStack
 from netrc import NetrcParseError, netrc
 from pathlib import Path
@@ -84,13 +84,14 @@ class Tracking:
         self.console = console
         self.line = Line(console)
         self._ids: dict[str, str] = {}
+        self._known: Container[str] = ()
         self._runs: list[WandbRun] = []
         self._environment = ExitStack()
 
     def __enter__(self) -> Tracking:
         if self.mode != "disabled":
             try:
-                self._ids = _run_ids(self.directory / FOLDER / IDS, self.labels)
+                self._ids, self._known = _run_ids(self.directory / FOLDER / IDS, self.labels)
             except OSError as error:
                 self._give_up(error)
         if self.mode != "disabled" and STAGING not in os.environ:
@@ -135,6 +136,7 @@ class Tracking:
             job_type="model" if label == self.labels[0] else "baseline",
             name=label,
             id=self._ids[label],
+            resume="allow" if label in self._known else None,
             dir=str(self.directory),
             config=dict(config),
         )
@@ -146,8 +148,8 @@ class Tracking:
         self.mode = "disabled"
 
 
-def _run_ids(path: Path, labels: Sequence[str]) -> dict[str, str]:
-    """One id a label: those that ``path`` holds, and new ones, which are added to it.
+def _run_ids(path: Path, labels: Sequence[str]) -> tuple[dict[str, str], Container[str]]:
+    """One id a label, and the labels whose ids were in ``path`` already; those that were not are added to it.
 
     An agent of a sweep has an id ready for the model, in ``WANDB_RUN_ID``.
 
@@ -165,7 +167,7 @@ def _run_ids(path: Path, labels: Sequence[str]) -> dict[str, str]:
     ids = fresh | known
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, json.dumps(ids, indent=1) + "\n")
-    return ids
+    return ids, known.keys()
 
 
 def _resolve(mode: Mode) -> Literal["online", "offline", "disabled"]:

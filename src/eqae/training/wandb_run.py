@@ -71,7 +71,8 @@ class WandbRun:
         """A table of this model's rows, and a summary figure a row, called the same in the run of every model."""
         own = [row for row in rows if re.split("[: ]", row["model"], maxsplit=1)[0] == self.label]
         if own:
-            self._record(lambda: self._log_results(own))
+            self._record(lambda: self._log_figures(own))
+            self._record(lambda: self._log_table(own))
 
     def log_checkpoint(self, directory: Path) -> None:
         """An artifact that, downloaded, :func:`eqae.load_extractor` opens; the manifest's facts are its metadata."""
@@ -91,13 +92,15 @@ class WandbRun:
         pixels = poses_grid(model, images).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
         self._pictures["reconstructions"] = wandb.Image(pixels, caption="poses above, reconstructions below")
 
-    def _log_results(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def _log_figures(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        trained = [row for row in rows if not row["model"].endswith(")")]
+        self.run.summary.update({_figure(row, self.label): row["value"] for row in trained})
+
+    def _log_table(self, rows: Sequence[Mapping[str, Any]]) -> None:
         import wandb
 
         columns: list[str | int] = list(rows[0])
-        figures = {_figure(row, self.label): row["value"] for row in rows if not row["model"].endswith(")")}
-        table = wandb.Table(columns=columns, data=[list(row.values()) for row in rows])
-        self.run.summary.update({**figures, "results": table})
+        self.run.summary["results"] = wandb.Table(columns=columns, data=[list(row.values()) for row in rows])
 
     def _log_checkpoint(self, directory: Path) -> None:
         import wandb
@@ -113,7 +116,7 @@ class WandbRun:
 
 
 def open_run(**arguments: Any) -> Any:
-    """Begin a W&B run, or continue the one that has the same id; arguments as for ``wandb.init``.
+    """Begin a W&B run, beside others that are open; arguments as for ``wandb.init``.
 
     Raises:
         Exception: whatever W&B throws where it has no network, key or disk.
@@ -129,7 +132,7 @@ def open_run(**arguments: Any) -> Any:
         x_transaction_log_flush_interval=FLUSH_INTERVAL,
     )
     try:
-        run = wandb.init(**arguments, resume="allow", reinit="create_new", settings=settings)
+        run = wandb.init(**arguments, reinit="create_new", settings=settings)
     except Exception:
         if wandb.setup().most_recent_active_run is None:
             wandb.teardown()  # the service holds on to the id of a run that it could not begin
