@@ -57,3 +57,13 @@ def test_the_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
 def test_a_missing_folder_is_not_made_up(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "nowhere" / "file", "content")
+
+
+def test_text_may_come_in_parts_and_parts_that_fail_leave_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    write_atomically(path, (f"é{number}\n" for number in range(3)))
+    assert path.read_text(encoding="utf-8") == "é0\né1\né2\n"
+    with pytest.raises(ZeroDivisionError):
+        write_atomically(path, (f"{1 // number}\n" for number in (1, 0)))
+    assert path.read_text(encoding="utf-8") == "é0\né1\né2\n"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]

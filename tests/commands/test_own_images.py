@@ -117,7 +117,8 @@ def test_the_report_has_a_contact_sheet_a_cluster_with_the_file_of_its_medoid(ru
     assert [(int(number), int(size)) for number, size, _ in sheets] == list(enumerate(counted, 1))
     assert [int(rows[medoid]["cluster"]) for _, _, medoid in sheets] == list(range(1, len(counted) + 1))
     assert "by the features of" in page
-    assert "k-means ACC" not in page, "a column that no model has a figure for is not shown"
+    assert "silhouette<small>" in page
+    assert "ACC<small>" not in page, "a column that no model has a figure for is not shown"
     assert len(page) < 3_000_000
 
 
@@ -142,6 +143,7 @@ def test_class_folders_give_labels_to_the_table_and_majorities_to_the_sheets(tmp
     assert all(row["label"] == name.split("/")[0] for name, row in rows.items())
     assert {row["cluster"] for row in rows.values()} == {"1", "2", "3"}
     assert re.search(r"<small>medoid \w+/\d+\.tif · \d+% (ring|bar|dot)</small>", page)
+    assert "ACC<small>" in page
 
 
 @pytest.mark.parametrize(("asked", "clusters"), [("{}", 2), ("{clusters: 4}", 4), ("{clusters: 500}", None)])

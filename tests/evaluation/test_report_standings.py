@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -11,7 +13,7 @@ from report_factory import fabricate, row
 
 from eqae.evaluation.report.markup import Markup, tag
 from eqae.evaluation.report.number_text import ABSENT, number_in_prose, number_text
-from eqae.evaluation.report.standings import Column, Mark, cells, marks, trained_models
+from eqae.evaluation.report.standings import Column, Mark, cells, marks, present, trained_models
 from eqae.evaluation.report.subject import Subject
 from eqae.evaluation.report.summary import invariance, wins
 from eqae.evaluation.report.table import score_table
@@ -90,6 +92,15 @@ def test_the_table_shows_values_marks_directions_and_intervals() -> None:
     assert '<span class="near">≈</span>89.6</td>' in table
     assert '<td title="90 %, 95 % interval 89 to 91 %, n = 1,234, seed 0" class="best"><b>90.0</b></td>' in table
     assert '<td title="0.0123, n = 10,000, seed 0">1.2e-02</td>' in table
+
+
+def test_a_column_has_a_figure_of_some_model_and_an_empty_cell_for_the_others() -> None:
+    nothing: dict[str, Any] = {"low": None, "high": None, "note": "not available: no training image has a label"}
+    rows = [row("kmeans_acc", math.nan, model, **nothing) for model in ("a", "b")]
+    rows += [row("kmeans_silhouette", 0.4, "a"), row("kmeans_silhouette", math.nan, "b", **nothing)]
+    columns = [Column("kmeans_acc"), Column("kmeans_silhouette")]
+    assert present(Results(rows=rows), columns) == (Column("kmeans_silhouette"),)
+    assert "not available" in score_table(Subject(Results(rows=rows), [], {}, {}), columns)
 
 
 def test_the_floor_and_the_untrained_are_not_ranked() -> None:
