@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
@@ -14,35 +17,95 @@ from rich.console import Console
 
 from eqae.config import Choice, Config
 from eqae.errors import EqaeError
+from eqae.processes import is_leader
 from eqae.registry import DATASETS, EVALUATORS, GROUPS, HEADS, LARGEST_ORDER, MODELS, OBJECTIVES
 
 USER_ERROR = 2
 INTERRUPTED = 130
+TERMINATED = 143
 
 
-def guarded(action: Callable[[], None], interrupted: str = "interrupted") -> int:
+class Terminated(SystemExit):
+    """SIGTERM, raised where the command was; nobody has to catch it, for it carries the exit code."""
+
+    def __init__(self) -> None:
+        super().__init__(TERMINATED)
+
+
+def guarded(action: Callable[[], None], then: str = "") -> int:
     """Run ``action`` and give the exit code: 0 done, 2 the user's input is wrong (one message, no traceback).
 
-    Ctrl-C prints ``interrupted`` and gives 130, as shells do.
+    Ctrl-C gives 130 and SIGTERM 143, as shells have it, each with one line.
+
+    Args:
+        action: what is done; whatever it writes must be whole at any moment.
+        then: what to do after either of the two, such as ``continue with --resume``.
     """
+    with _plain_warnings(), _listening() as sigterm:
+        try:
+            action()
+        except BaseException as error:
+            # What breaks on the way out, such as loader processes that were stopped too, is no news.
+            code = TERMINATED if sigterm.received else _exit_code(error)
+            _say(code, error, f"; {then}" if then else "")
+            return code
+    return 0
+
+
+def _exit_code(error: BaseException) -> int:
+    match error:
+        case EqaeError():
+            return USER_ERROR
+        case KeyboardInterrupt():
+            return INTERRUPTED
+    raise error
+
+
+def _say(code: int, error: BaseException, then: str) -> None:
+    if code != USER_ERROR and not is_leader():  # whoever stops one process of several stops them all
+        return
+    line = {USER_ERROR: f"error: {error}", INTERRUPTED: f"interrupted{then}", TERMINATED: f"stopped{then}"}[code]
+    Console(stderr=True, soft_wrap=True).print(line, markup=False, highlight=False)
+
+
+class _Sigterm:
+    """A handler that raises :class:`Terminated` and remembers that it did."""
+
+    received = False
+
+    def __call__(self, *_: object) -> None:
+        self.received = True
+        raise Terminated
+
+
+@contextmanager
+def _listening() -> Iterator[_Sigterm]:
+    """Listen to SIGTERM, in the main thread, where alone Python lets one."""
+    handler = _Sigterm()
+    if threading.current_thread() is not threading.main_thread():
+        yield handler
+        return
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        yield handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Print warnings without the line of code that gives them."""
     usual, warnings.formatwarning = warnings.formatwarning, _plain_warning
     try:
-        action()
-    except EqaeError as error:
-        Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
-        return USER_ERROR
-    except KeyboardInterrupt:
-        Console(stderr=True).print(interrupted)
-        return INTERRUPTED
+        yield
     finally:
         warnings.formatwarning = usual
-    return 0
 
 
 def _plain_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
-    """What a warning says to whoever runs the command, without the line of code that says it."""
+    """What a warning says to whoever runs the command."""
     return f"warning: {message}\n"
 
 

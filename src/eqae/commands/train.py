@@ -28,9 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--resume", action="store_true", help="continue an interrupted run of the same name")
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="settings that go before the file's")
     known = parser.parse_intermixed_args(arguments)
-    return guarded(
-        lambda: train(known.config, known.overrides, resume=known.resume), "interrupted; continue with --resume"
-    )
+    return guarded(lambda: train(known.config, known.overrides, resume=known.resume), "continue with --resume")
 
 
 def train(path: Path, overrides: Sequence[str] = (), *, resume: bool = False, console: Console | None = None) -> None:
