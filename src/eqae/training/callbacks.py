@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from eqae.data.datamodule import ImageDataModule
 from eqae.errors import TrainingDiverged
 from eqae.files import write_atomically
 from eqae.models.base import Autoencoder
+from eqae.seeding import mix
+from eqae.training.module import AutoencoderModule
 from eqae.training.progress import Progress
 from eqae.training.tracking import Tracker
 
@@ -57,41 +60,83 @@ def equivariance_error(model: Autoencoder, images: Tensor) -> Tensor:
 
 
 class StopOnNonFinite(pl.Callback):
-    """Stops before the optimiser step when the loss is no longer finite.
+    """Stops before anything that is not finite can reach the weights or a resume point.
 
     Raises:
-        TrainingDiverged: with step, learning rate and the last good resume point.
+        TrainingDiverged: with step, losses, learning rate and the last good resume point.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
-        """Look at the loss; on a GPU only at every 20th step, because looking waits for the device."""
-        if (loss.device.type != "cpu" and trainer.global_step % 20) or torch.isfinite(loss):
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Look at losses, gradients, weights and statistics; on a GPU, which looking waits for, at every 20th step."""
+        if pl_module.device.type != "cpu" and trainer.global_step % 20:
+            return
+        weights, statistics = dict(pl_module.named_parameters()), dict(pl_module.named_buffers())
+        gradients = {f"the gradient of {name}": weight.grad for name, weight in weights.items()}
+        # Causes before consequences: a loss spoils the statistics of its forward pass, a weight spoils the loss.
+        self._look(trainer, pl_module, weights | _losses(pl_module) | gradients | statistics)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look at all that the resume point will hold, on every device."""
+        moments = {
+            f"the optimiser's {key} of parameter {number}": value
+            for number, state in enumerate(trainer.optimizers[0].state.values())
+            for key, value in state.items()
+        }
+        self._look(trainer, pl_module, pl_module.state_dict() | moments)
+
+    def _look(self, trainer: pl.Trainer, pl_module: pl.LightningModule, tensors: Mapping[str, Tensor | None]) -> None:
+        bad = first_not_finite(tensors)
+        # All processes stop at the same step, or those that did not look at the same numbers would wait for ever.
+        if trainer.strategy.reduce_boolean_decision(bad is None, all=True):
             return
         last = self.directory / RESUME_FILE
+        losses = ", ".join(f"{name} {value.item():.6g}" for name, value in _losses(pl_module).items())
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         raise TrainingDiverged(
             f"step {trainer.global_step} (epoch {trainer.current_epoch})",
-            f"loss {loss.item()} at learning rate {rate:.3g}",
-            "a finite loss",
-            f"lower training.learning_rate or set training.gradient_clip: 1.0; last good state: "
+            f"{bad or 'what another process has'} is NaN or infinite; {losses}; learning rate {rate:.3g}",
+            "finite losses, gradients and weights",
+            f"lower training.learning_rate or set training.gradient_clip: 1.0, and train again; last good state: "
             f"{last if last.exists() else 'none yet'}",
         )
+
+
+def first_not_finite(tensors: Mapping[str, Tensor | None]) -> str | None:
+    """Name of the first tensor that holds NaN or infinity; their device is waited for once if there is none."""
+    numbers = {name: t for name, t in tensors.items() if t is not None and t.is_floating_point()}
+    # A sum is cheap and never finite where a term is not; where it overflows, the search finds nothing.
+    if torch.isfinite(sum((tensor.detach().sum() for tensor in numbers.values()), torch.zeros(()))):
+        return None
+    return next((name for name, tensor in numbers.items() if not torch.isfinite(tensor).all()), None)
+
+
+def _losses(pl_module: pl.LightningModule) -> dict[str, Tensor]:
+    assert isinstance(pl_module, AutoencoderModule)
+    return pl_module.losses
 
 
 class ExactResume(pl.Callback):
     """Writes ``last.ckpt`` after each epoch, and brings the data's order back to the position a checkpoint was made at.
 
     The order of images is a function of (seed, epoch), so the number of batches done restores it; see
-    :class:`eqae.data.datamodule.EpochSampler`.
+    :class:`eqae.data.datamodule.EpochSampler`. So is what layers such as dropout draw, of (seed, epoch, batch).
     """
 
     def __init__(self, directory: Path, data: ImageDataModule, facts: dict[str, Any]) -> None:
         self.directory = directory
         self.data = data
         self.facts = facts
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Seed torch for this step alone."""
+        torch.manual_seed(mix(self.facts["seed"], "step", trainer.current_epoch, batch_idx, trainer.global_rank))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save after validation has run."""

@@ -45,6 +45,9 @@ class AutoencoderModule(pl.LightningModule):
         optimization: AdamW's settings.
         seed: with epoch and batch it fixes every draw, so that a position in training restores them all.
         compiled: run the forward pass through ``torch.compile``.
+
+    Attributes:
+        losses: what the last batch gave, by the names it is logged under.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class AutoencoderModule(pl.LightningModule):
         self.augment = augment
         self.optimization = optimization
         self.seed = seed
+        self.losses: dict[str, Tensor] = {}
         # In a tuple, so that the compiled twin is not registered as a second copy of the weights.
         self._forward_pass = (torch.compile(model, fullgraph=True) if compiled else model,)
 
@@ -113,6 +117,7 @@ class AutoencoderModule(pl.LightningModule):
         logged = {f"{stage}/{name}": term.detach() for name, term in terms.items()} | {f"{stage}/loss": loss.detach()}
         moving = [name for name, (weight, _) in self.objectives.items() if not weight.is_constant]
         logged |= {f"{stage}/{name}_weight": torch.tensor(weights[name]) for name in moving}
+        self.losses = logged
         self.log_dict(logged, on_step=False, on_epoch=True, batch_size=share.total, sync_dist=True)
         return loss
 
