@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from eqae.files import write_atomically
+from eqae.files import is_leftover, remove_leftovers, write_atomically
 
 
 @pytest.mark.parametrize(("data", "stored"), [(b"\x00\xff", b"\x00\xff"), ("é\n", "é\n".encode())])
@@ -67,3 +67,21 @@ def test_text_may_come_in_parts_and_parts_that_fail_leave_the_old_file(tmp_path:
         write_atomically(path, (f"{1 // number}\n" for number in (1, 0)))
     assert path.read_text(encoding="utf-8") == "é0\né1\né2\n"
     assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_what_a_killed_write_has_left_is_found_by_its_name_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run" / "baseline"
+    folder.mkdir(parents=True)
+    for name in (".hidden", ".cache.tmp", "notes.tmp", ".file.12345678.txt"):
+        (folder / name).write_text("of somebody else")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda *_, **__: None)  # a kill leaves no time for it
+        patch.setattr(os, "fsync", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            write_atomically(folder / "file", "half")
+    (left,) = (path for path in folder.iterdir() if is_leftover(path))
+    assert left.read_text() == "half"
+    remove_leftovers(tmp_path)
+    assert {path.name for path in folder.iterdir()} == {".hidden", ".cache.tmp", "notes.tmp", ".file.12345678.txt"}

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
+
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+"""Names under which files are written before they take their own."""
 
 
 def user_cache() -> Path:
@@ -36,6 +40,17 @@ def write_atomically(path: str | Path, data: bytes | str | Iterable[str]) -> Non
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a killed :func:`write_atomically` has left this file, by its name."""
+    return TEMPORARY.fullmatch(path.name) is not None
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed writes have left in ``folder`` and below; nobody else may be writing there."""
+    for path in filter(is_leftover, folder.rglob(".*")):
+        path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eqae.errors import ConfigError
-from eqae.files import write_atomically
+from eqae.files import is_leftover, write_atomically
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,12 @@ class RunDirectory:
         return RunDirectory(self.path / "baselines" / label)
 
     def check_free(self) -> None:
-        """Refuse to train into a directory that holds anything.
+        """Refuse to train into a directory that holds anything but what a kill at the first write has left.
 
         Raises:
             ConfigError: the directory exists and is not empty.
         """
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if self.path.exists() and (not self.path.is_dir() or not all(map(is_leftover, self.path.iterdir()))):
             unfinished = self.config.is_file() and not self.is_finished
             raise ConfigError(
                 str(self.path), "an unfinished run is there" if unfinished else self._taken(), "a free name",

@@ -28,6 +28,7 @@ from eqae.config import Config
 from eqae.data import load_dataset
 from eqae.data.base import Dataset
 from eqae.evaluation.extraction import FeatureModel
+from eqae.files import remove_leftovers
 from eqae.heads.fitting import fit_heads
 from eqae.processes import is_leader
 from eqae.runs import RunDirectory
@@ -53,10 +54,8 @@ def carry_out(config: Config, run: RunDirectory, *, resume: bool, console: Conso
     if not is_leader():
         _train_along((main, *baselines), dataset, config, resume)
         return
-    if resume:
-        check_same(config, run)
-    else:
-        run.create(config_text(config))
+    check_same(config, run) if resume else run.create(config_text(config))
+    remove_leftovers(run.path)
     jobs = (main, *baselines)
     labels = [job.label for job in jobs]
     with Tracking(config.tracking.wandb, config.tracking.project, run.path, labels, console) as tracking:

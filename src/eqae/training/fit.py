@@ -10,9 +10,10 @@ import signal
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import ZipFile
 
 import numpy as np
 import pytorch_lightning as pl
@@ -78,8 +79,8 @@ def fit(
     """Train ``model`` in place; ``directory`` receives ``metrics.csv`` and ``last.ckpt``.
 
     Raises:
-        TrainingDiverged: the loss is no longer finite.
-        CheckpointError: ``resume`` of a run whose data, seed or batches differ.
+        TrainingDiverged: a loss, gradient, weight or statistic is no longer finite.
+        CheckpointError: ``resume`` of a run that began with other data or another recipe.
     """
     data = ImageDataModule(
         dataset,
@@ -91,12 +92,7 @@ def fit(
     module = AutoencoderModule(
         model, objectives, augment, recipe.optimization, seed=recipe.seed, compiled=recipe.compile
     )
-    facts = {
-        "seed": recipe.seed,
-        "images": len(dataset.train),
-        "batch_size": recipe.batch_size,
-        "epochs": recipe.epochs,
-    }
+    facts = _facts(recipe, dataset)
     resume_file = _resume_file(directory, facts) if resume else None
     watched = dataset.train.batch(slice(0, MONITORED_IMAGES))
     with Progress(label, console) as progress, _quiet(), _interruptible():
@@ -171,22 +167,33 @@ def _interruptible() -> Iterator[None]:
         raise
 
 
+def _facts(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
+    """What a run and its continuation must have in common, as plain values; where they run may change."""
+    places = {"accelerator", "devices", "machines", "workers", "compile", "optimization"}
+    shared = {key: value for key, value in asdict(recipe).items() if key not in places}
+    return {"images": len(dataset.train)} | shared | asdict(recipe.optimization)
+
+
 def _resume_file(directory: Path, facts: Mapping[str, Any]) -> Path | None:
     """The resume point, if one was written; refused when the run it belongs to was set up otherwise."""
     path = directory / RESUME_FILE
     if not path.is_file():
         return None
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)["eqae"]
-    except Exception as error:  # anything torch throws at a damaged file
+        with ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch compares no checksums
+        found = dict(torch.load(path, map_location="cpu", weights_only=True)["eqae"])
+    except Exception as error:  # anything that reading a damaged file throws
+        damaged, found = type(error).__name__, {}
+    if damaged is not None:
         raise CheckpointError(
-            str(path), f"not readable ({type(error).__name__})", "a resume point", "delete it to start again"
-        ) from None
+            str(path), f"damaged ({damaged})", "a resume point", "delete it to train from the beginning"
+        )
     for key, value in facts.items():
-        if found.get(key) != value:
+        if found.get(key, value) != value:
             raise CheckpointError(
                 str(path),
-                f"made with {key} {found.get(key)!r}",
+                f"made with {key} {found[key]!r}",
                 f"{value!r}",
                 "resume with the config the run began with",
             )
