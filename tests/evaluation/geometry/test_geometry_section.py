@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eqae.evaluation.evidence import Evidence
+from eqae.evaluation.evidence import Evidence, Features
 from eqae.evaluation.geometry.hull_evaluation import evaluate_hulls
 from eqae.evaluation.geometry.region_evaluation import evaluate_regions
 from eqae.evaluation.report import write_report
@@ -51,9 +51,20 @@ def test_the_section_has_tables_figures_and_films(pair: tuple[Evidence, Evidence
     assert "kind 0" in text
     assert "<b>first" not in text
     assert all(f">{title}" in text for title in ("6-d", "8-d", "16-d", "ratio", "Label purity"))
-    assert all(f">{title}" in text for title in ("pixels", "own", "other", "unreachable"))
+    assert all(f">{title}" in text for title in ("pixels", "own", "other", "evenness"))
     assert "pairs of classes that border on each other" in text
     assert text.count("Closest: kind") == 4
+
+
+def test_reachable_distances_have_columns_only_where_some_features_have_no_negative_values(
+    pair: tuple[Evidence, Evidence],
+) -> None:
+    def rectified(features: Features) -> Features:
+        return replace(features, values=np.maximum(features.values, 0))
+
+    first = replace(pair[0], train=rectified(pair[0].train), test=rectified(pair[0].test))
+    assert ">unreachable" not in section(judged(*pair, hulls=False))
+    assert ">unreachable" in section(judged(first, pair[1], hulls=False))
 
 
 def test_parts_stand_alone(pair: tuple[Evidence, Evidence]) -> None:
