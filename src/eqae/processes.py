@@ -50,6 +50,11 @@ def is_leader() -> bool:
     return rank() == 0
 
 
+def speaks() -> bool:
+    """Whether this process says what is wrong: the first of each machine, where the others meet the same."""
+    return (os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0") == "0"
+
+
 def launched_here() -> int | None:
     """How many processes a launcher has started on this machine; None where it was not said."""
     said = os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE", "")

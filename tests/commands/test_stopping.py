@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from eqae.commands.shell import Terminated, guarded
+from eqae.errors import ConfigError
 
 
 def stop_myself() -> None:
@@ -75,3 +76,19 @@ def test_ctrl_c_gives_130_and_one_line(capsys: pytest.CaptureFixture[str]) -> No
 
     assert guarded(interrupt) == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_of_several_processes_the_first_of_each_machine_speaks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def be_wrong() -> None:
+        raise ConfigError("data.root", "nothing there")
+
+    monkeypatch.setenv("RANK", "9")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert guarded(be_wrong) == 2
+    assert guarded(stop_myself) == 143
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    assert guarded(be_wrong) == 2
+    assert capsys.readouterr().err == "error: data.root: nothing there\n"

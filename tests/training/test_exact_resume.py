@@ -88,18 +88,43 @@ class Runs:
         after: float | None = None,
     ) -> Ended:
         """Start or continue a run; wait for its own end, or strike at a moment or after some seconds."""
-        began = (self.path(name) / "config.yaml").is_file()
-        arguments = [
-            "--config", str(CONFIGS / "eqae_p4m.yaml"), f"data={{name: npz, path: {self.data}}}",
-            f"output={self.folder / name}", *SETTINGS, *more, *(["--resume"] if began else []),
-        ]  # fmt: skip
-        request = {"arguments": arguments, "log": str(self.log), "moment": moment, "signal": number, "after": after}
+        request = {
+            "arguments": self.arguments(name, *more),
+            "log": str(self.log),
+            "moment": moment,
+            "signal": number,
+            "after": after,
+        }
         assert self.server.stdin is not None
         assert self.server.stdout is not None
         self.log.write_text("")
         self.server.stdin.write(json.dumps(request) + "\n")
         self.server.stdin.flush()
         return Ended(**json.loads(self.server.stdout.readline()))
+
+    def processes(self, name: str, *more: str, number: signal.Signals | None = None) -> tuple[int, str]:
+        """The same as users start it where several processes train; strikes the first of them at a resume point."""
+        command = [sys.executable, str(CONFIGS.parent / "train.py"), *self.arguments(name, *more)]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, process_group=0
+        ) as run:
+            while number is not None and run.poll() is None:
+                if (self.path(name) / RESUME_FILE).is_file():
+                    run.send_signal(number)
+                    break
+                time.sleep(0.05)
+            said = run.communicate()[1]
+        assert wait_until_gone([run.pid]) == []
+        return run.returncode, said
+
+    def arguments(self, name: str, *more: str) -> list[str]:
+        """A command line that starts the run ``name``, or continues it."""
+        began = (self.path(name) / "config.yaml").is_file()
+        return [
+            "--config", str(CONFIGS / "eqae_p4m.yaml"), f"data={{name: npz, path: {self.data}}}",
+            f"output={self.folder / name}", *SETTINGS, *more, *(["--resume"] if began else []),
+        ]  # fmt: skip
 
     def finish(self, name: str, *more: str) -> dict[str, str]:
         """Start or continue the run ``name`` to its end; what it gave."""
@@ -268,6 +293,20 @@ def test_a_run_stopped_once_at_a_named_moment_ends_as_if_it_was_not(
     ended = runs.go(name, more, moment=moment, number=number)
     assert ended.code in {-signal.SIGXFSZ if moment == HALF_WRITTEN else -number, 143}, runs.log.read_text()
     assert differing(runs.finish(name, more), whole) == []
+
+
+@pytest.mark.slow
+def test_two_processes_stop_together_and_resume_exactly(runs: Runs) -> None:
+    settings = ("training.devices=2", "training.epochs=8", ALONE)
+    assert runs.processes("two whole", *settings) == (0, "")
+    for number, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)):
+        name = f"two {number.name}"
+        ended, said = runs.processes(name, *settings, number=number)
+        assert ended == code
+        if number == signal.SIGTERM:
+            assert said == "stopped; continue with --resume\n"
+        assert runs.processes(name, *settings) == (0, "")
+        assert differing(outcome(runs.path(name)), outcome(runs.path("two whole"))) == []
 
 
 RECIPE = Recipe(

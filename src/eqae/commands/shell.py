@@ -17,7 +17,7 @@ from rich.console import Console
 
 from eqae.config import Choice, Config
 from eqae.errors import EqaeError
-from eqae.processes import is_leader
+from eqae.processes import speaks
 from eqae.registry import DATASETS, EVALUATORS, GROUPS, HEADS, LARGEST_ORDER, MODELS, OBJECTIVES
 
 USER_ERROR = 2
@@ -62,7 +62,7 @@ def _exit_code(error: BaseException) -> int:
 
 
 def _say(code: int, error: BaseException, then: str) -> None:
-    if code != USER_ERROR and not is_leader():  # whoever stops one process of several stops them all
+    if not speaks():
         return
     line = {USER_ERROR: f"error: {error}", INTERRUPTED: f"interrupted{then}", TERMINATED: f"stopped{then}"}[code]
     Console(stderr=True, soft_wrap=True).print(line, markup=False, highlight=False)

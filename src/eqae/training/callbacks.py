@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import signal
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,8 @@ class EquivarianceMonitor(pl.Callback):
         """Encode the images under every element of the model's group."""
         model = _model(pl_module)
         if model.group.order > 1:  # nothing to be equivariant to is no merit
-            pl_module.log("equivariance_error", equivariance_error(model, _like_weights(self.images, pl_module)))
+            error = equivariance_error(model, _like_weights(self.images, pl_module))
+            pl_module.log("equivariance_error", error, sync_dist=True)  # the same in all processes
 
 
 def equivariance_error(model: Autoencoder, images: Tensor) -> Tensor:
@@ -57,6 +60,29 @@ def equivariance_error(model: Autoencoder, images: Tensor) -> Tensor:
         ]
     model.train(training)
     return torch.stack(errors).amax(0).mean()
+
+
+class KeepSigterm(pl.Callback):
+    """Leaves SIGTERM the meaning it has outside of training.
+
+    Lightning would finish the step and exit with 0, and where several processes train it would ask the others from
+    within the handler, while they wait for it elsewhere. Nothing needs to be finished: resume points are whole.
+    """
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Learn the meaning before Lightning changes it."""
+        self.handler = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Change it back."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self.handler)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Stop the processes that this one has started, before they miss it."""
+        launcher = trainer.strategy.launcher
+        if isinstance(exception, SystemExit) and launcher is not None:
+            launcher.kill(signal.SIGTERM)
 
 
 class StopOnNonFinite(pl.Callback):

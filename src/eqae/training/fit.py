@@ -32,6 +32,7 @@ from eqae.training.callbacks import (
     RESUME_FILE,
     EquivarianceMonitor,
     ExactResume,
+    KeepSigterm,
     MetricsFile,
     Report,
     StopOnNonFinite,
@@ -97,6 +98,7 @@ def fit(
     watched = dataset.train.batch(slice(0, MONITORED_IMAGES))
     with Progress(label, console) as progress, _quiet(), _interruptible():
         callbacks = [
+            KeepSigterm(),
             EquivarianceMonitor(watched),
             StopOnNonFinite(directory),
             MetricsFile(directory),
