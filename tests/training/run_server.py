@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 
@@ -121,7 +121,7 @@ def kill_half_way(_: object, __: object, path: str | Path, *___: object) -> None
     resource.setrlimit(resource.RLIMIT_FSIZE, (half, half))
 
 
-def become_run(arguments: list[str], log: str, moment: str | None, number: int) -> None:
+def become_run(arguments: list[str], log: str, moment: str | None, number: int) -> NoReturn:
     """What the forked process does; its group holds all processes it starts."""
     os.setpgid(0, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -132,7 +132,10 @@ def become_run(arguments: list[str], log: str, moment: str | None, number: int) 
         arm(MOMENTS[moment], kill_half_way)
     elif moment is not None:
         arm(MOMENTS[moment], lambda *_: os.kill(os.getpid(), number))
-    sys.exit(main(arguments))
+    code = main(arguments)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # taking the interpreter apart, page by copied page, would take longer than the run
 
 
 def wait(pid: int, after: float | None, number: int) -> int:

@@ -284,7 +284,7 @@ def kill_at_random(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_run_stopped_once_at_a_named_moment_ends_as_if_it_was_not(
     moment: str, number: signal.Signals, workers: int, runs: Runs, whole: dict[str, str]
