@@ -90,7 +90,7 @@ def options(kind: str) -> Iterator[str]:
 def figures() -> Iterator[str]:
     """The networks of the paper's table on the rotated digits, means over the seeds that the record has."""
     runs = [run for run in _read("paper_table")["runs"] if run["data"] == "o2-mnist-12k"]
-    titles = ("group", "head", *(title for title, *_ in FIGURES), "parameters", "minutes", "seeds")
+    titles = ("group", "head", *(title for title, *_ in FIGURES), "parameters", "seeds")
     found = (_figures_line(runs, *line) for line in LINES)
     yield from _table(titles, filter(None, found), code=False)
 
@@ -123,8 +123,7 @@ def _figures_line(runs: list[dict[str, Any]], group: str, title: str, network: s
     said = [entry["figures"][head] for entry in entries]
     means = [f"{statistics.mean(one[metric] for one in said):{digits}}" for _, metric, digits in FIGURES]
     size = statistics.mean(entry["parameters"] for entry in entries)
-    minutes = statistics.mean(entry["training_seconds"] for entry in entries) / 60
-    return [group, title, *means, f"{size:,.0f}", f"{minutes:.0f}", str(len(entries))]
+    return [group, title, *means, f"{size:,.0f}", str(len(entries))]
 
 
 def _help_section(start: str) -> Iterator[tuple[str, str]]:

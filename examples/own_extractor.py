@@ -49,12 +49,12 @@ def main() -> None:
     """Print a table of a few figures with their 95 % intervals."""
     digits = load_dataset("o2-digits", None, {})
     # Fewer images, so that this takes seconds; a registered name in place of the dataset takes all of them.
-    few = Dataset("few digits", digits.train.take(slice(600)), digits.test.take(slice(200)), digits.class_names)
+    few = Dataset("few digits", digits.train.take(slice(400)), digits.test.take(slice(150)), digits.class_names)
     results = eqae.evaluate(
         {"rings": ring_profile, "zernike": "zernike", "o2mnist_p4m": CHECKPOINT},
         few,
         evaluators={"classification": {"labels_per_class": ()}, "invariance": {}, "retrieval": {}},
-        extraction=Extraction(orbit_images=24, conditions=("D4", "any-angle")),
+        extraction=Extraction(orbit_images=16, conditions=("D4", "any-angle")),
     )
     rows = {(row.model, row.metric, row.condition): row for row in results.rows}
     for metric, condition in COLUMNS:

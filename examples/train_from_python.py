@@ -14,7 +14,7 @@ from eqae.evaluation.results import Results
 
 CONFIG = Path(__file__).parents[1] / "configs" / "eqae_p4m.yaml"
 CHANGES = [
-    "name=small", "data.size=16", "model.fields=[6, 12]", "model.code=12", "training.epochs=3",
+    "name=small", "data.size=14", "model.fields=[4, 8]", "model.code=12", "training.epochs=3",
     "heads=[correlation]",  # judged on the same network: heads need no training
     "baselines={}", "evaluators={invariance: {}, classification: {labels_per_class: [10]}}",
     "evaluation.orbit_images=32", "evaluation.conditions=[D4]", "evaluation.cache=null", "tracking.wandb=disabled",
