@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -27,8 +27,8 @@ from pydantic import (
 from eqae.errors import CheckpointError, Problem
 from eqae.strict_json import SEAL_KEY, check_seal, read_json, sealed
 
-FORMAT = 2
-SEALED = 2
+FORMAT: Final = 2
+SEALED: Final = 2
 """The first format whose documents are sealed."""
 MANIFEST = "manifest.json"
 WEIGHTS = "model.safetensors"

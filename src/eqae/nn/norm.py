@@ -85,7 +85,7 @@ class SumOverProcesses(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
         """The gradients of all processes, summed."""
         total = gradient.clone(memory_format=torch.contiguous_format)
         distributed.all_reduce(total)
