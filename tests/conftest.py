@@ -1,6 +1,11 @@
-"""No test reads or fills the cache of the person who runs it."""
+"""No test reads or fills the cache of the person who runs it, and tests that run side by side have a thread each."""
 
 from __future__ import annotations
+
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported, and for the processes that tests start
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
