@@ -109,8 +109,8 @@ def _plain_warning(
     return f"warning: {message}\n"
 
 
-ANY_HEAD = ("eqae.heads.postprocessing", "post_processed")
-"""Holds the options that every head has."""
+ANY_HEAD = (("eqae.heads.columns", "chosen_columns"), ("eqae.heads.postprocessing", "post_processed"))
+"""Hold the options that every head has."""
 
 
 def key_help() -> str:
@@ -120,7 +120,8 @@ def key_help() -> str:
         lines += ["", f"{key}: registered names and their options"]
         lines += [f"  {name:20} {', '.join(_options(registry.location(name))) or '-'}" for name in registry]
         if registry is HEADS:
-            lines.append(f"  {'and any of them':20} {', '.join(_options(ANY_HEAD))}")
+            shared = [option for place in ANY_HEAD for option in _options(place)]
+            lines.append(f"  {'and any of them':20} {', '.join(shared)}")
     lines += ["", f"objective: {', '.join(OBJECTIVES)}"]
     lines += [f"group: C1 ... C{LARGEST_ORDER}, D1 ... D{LARGEST_ORDER // 2}, or {', '.join(GROUPS.aliases())}"]
     return "\n".join(lines)

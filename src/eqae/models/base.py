@@ -51,6 +51,11 @@ class Autoencoder(nn.Module):
         self.channels = channels
         self.image_shape = image_shape
 
+    @property
+    def columns(self) -> dict[str, slice]:
+        """The parts of V, by name, which a head may be told to read alone (``of: code``)."""
+        return {"code": slice(0, self.channels)}
+
     def encode(self, images: Tensor) -> Tensor:
         """Images ``(B, C, H, W)``, float in [0, 1], to V of shape ``(B, |G|, m)``."""
         raise NotImplementedError

@@ -28,6 +28,7 @@ def build_eqae(
     attention_temperature: Temperature = 1.0,
     antialiased: bool = False,
     kernel: Kernel | None = None,
+    stage_statistics: bool = False,
 ) -> Autoencoder:
     """The registered ``eqae`` model.
 
@@ -44,15 +45,23 @@ def build_eqae(
         attention_temperature: divides the attention's scores.
         antialiased: see :class:`eqae.models.equivariant.EquivariantAutoencoder`.
         kernel: see :class:`eqae.models.equivariant.EquivariantAutoencoder`.
+        stage_statistics: see :class:`eqae.models.equivariant.EquivariantAutoencoder`; neither with copies nor with
+            attention.
 
     Raises:
         ConfigError: a group, size, kernel or combination of options that no network exists for.
     """
     chosen, copies = get_group(group), construction == "copies"
+    if stage_statistics and (copies or attention is not None):
+        raise ConfigError(
+            "model.stage_statistics", f"true with {'copies' if copies else 'attention'}", "false",
+            "construction: steerable without attention has them, construction: copies and attention do not",
+        )  # fmt: skip
     bottleneck = _bottleneck(chosen, code, attention, attention_mode, attention_temperature)
     network = EquivariantAutoencoder(
         base_group(chosen) if copies else chosen, image_shape, fields, code,
         bottleneck=None if copies else bottleneck, antialiased=antialiased, kernel=kernel,
+        stage_statistics=stage_statistics,
     )  # fmt: skip
     return CopiesAutoencoder(chosen, network, bottleneck) if copies else network
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import accumulate, chain
 from typing import Annotated
 
+import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
@@ -18,6 +19,9 @@ from eqae.nn import RegularConv, fibre_to_rows, plan_sizes, rows_to_fibre
 
 Width = Annotated[int, Ge(1), Le(4096)]
 """A number of fields; bounded so that no file can ask for more memory than a machine has."""
+
+TINY = 1e-12
+"""Mean square below which a field counts as silent; the root's gradient stays finite."""
 
 Kernel = Annotated[int, Ge(1), Le(15)]
 """Side of a kernel in pixels."""
@@ -47,6 +51,9 @@ class EquivariantAutoencoder(Autoencoder):
             output is blurred and subsampled (:class:`eqae.nn.BlurPool`): four times the cost of that layer, and less
             change of V under shifts. The decoder stays as it is. Groups off the lattice have it in any case.
         kernel: side of the kernels of stride 1, odd; None: 3 on the lattice, 5 off it, where 3 resolves little.
+        stage_statistics: whether V has, behind the code, two columns for each field of each stage: the field's mean
+            and its root mean square over all positions. They see texture and parts wherever these are, where the code
+            must also say where they are; only heads read them, the decoder does not.
 
     Raises:
         ConfigError: the image is not square or too small for ``len(fields)`` stages, or a kernel is even or cannot be
@@ -63,21 +70,32 @@ class EquivariantAutoencoder(Autoencoder):
         bottleneck: AttentionBottleneck | None = None,
         antialiased: bool = False,
         kernel: int | None = None,
+        stage_statistics: bool = False,
     ) -> None:
-        super().__init__(group, code, image_shape)
+        super().__init__(group, code + 2 * sum(fields) * stage_statistics, image_shape)
         plan, side = plan_sizes(image_shape, len(fields)), _odd_kernel(kernel, group)
         blurred = antialiased or not group.is_lattice
         stages = encoder_stages(group, image_shape[0], fields, plan, side, blurred=blurred)
         # V is rectified: as sums of non-negative parts its features lie closer to the classes (docs/decisions.md).
         collapse = activated(RegularConv(group, fields[-1], code, plan.collapse), group, code)
+        self.code = code
         self.encoder = nn.Sequential(*chain(*stages, collapse))
         self.stage_ends = tuple(accumulate(map(len, stages)))
         self.decoder = nn.Sequential(*decoder_layers(group, image_shape[0], fields, code, plan, side))
         self.bottleneck = bottleneck
 
+    @property
+    def columns(self) -> dict[str, slice]:
+        """Which columns of V are the ``code``, and which are ``stages``: statistics of the stages on the way to it."""
+        if self.code == self.channels:
+            return super().columns
+        return {"code": slice(0, self.code), "stages": slice(self.code, self.channels)}
+
     def encode(self, images: Tensor) -> Tensor:
         """``(B, C, H, W)`` to V ``(B, |G|, m)``; row g says what row e would say of ``g⁻¹`` applied to the image."""
-        return fibre_to_rows(self.encoder(images), self.group.order)
+        if self.code == self.channels:
+            return fibre_to_rows(self.encoder(images), self.group.order)
+        return self.encode_with_maps(images)[0]
 
     def encode_with_maps(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """V, and the output of each stage after its last rectifier, ``(B, fields, |G|, H, W)``."""
@@ -87,11 +105,14 @@ class EquivariantAutoencoder(Autoencoder):
             x = layer(x)
             if depth in self.stage_ends:
                 maps[f"stage {len(maps) + 1}"] = x.unflatten(1, (-1, self.group.order))
-        return fibre_to_rows(x, self.group.order), maps
+        code = fibre_to_rows(x, self.group.order)
+        if self.code == self.channels:
+            return code, maps
+        return torch.cat([code, *(_statistics(fields) for fields in maps.values())], dim=2), maps
 
     def decode(self, embedding: Tensor) -> Tensor:
         """V ``(B, |G|, m)`` to images ``(B, C, H, W)``."""
-        images: Tensor = self.decoder(rows_to_fibre(embedding))
+        images: Tensor = self.decoder(rows_to_fibre(embedding[..., : self.code]))
         return images
 
     def reconstruct(self, embedding: Tensor) -> Reconstruction:
@@ -100,6 +121,15 @@ class EquivariantAutoencoder(Autoencoder):
             return Reconstruction(self.decode(embedding), embedding)
         through, weights = self.bottleneck(embedding)
         return Reconstruction(self.decode(through), embedding, weights)
+
+
+def _statistics(fields: Tensor) -> Tensor:
+    """Mean and root mean square over positions of fields ``(B, F, |G|, H, W)``, as columns ``(B, |G|, 2F)``.
+
+    A transform of the image moves positions, which a mean does not see, and permutes the axis of the group.
+    """
+    values = fields.flatten(3).transpose(1, 2)
+    return torch.cat([values.mean(3), values.square().mean(3).clamp_min(TINY).sqrt()], dim=2)
 
 
 def _odd_kernel(kernel: int | None, group: Group) -> int:
