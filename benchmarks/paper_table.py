@@ -93,9 +93,13 @@ LINES = (
     _line("Correlation, band of 9", "D4", "d4", "correlation,band=9"),
     _line("Bispectrum", "D4", "d4", "bispectrum"),
     _line("Bispectrum", "D12", "d12", "bispectrum"),
-    _line("Average pooling, steerable", "D12", "d12_steerable", "mean"),
+    _line("Average pooling, steerable", "D12", "d12_steerable", "mean,of=code"),
     _line("Gram pooling, steerable", "D12", "d12_steerable", ""),
-    _line("Bispectrum, steerable", "D12", "d12_steerable", "bispectrum"),
+    _line("Gram pooling, steerable, signed roots and unit length", "D12", "d12_steerable",
+          "gram,of=code,post=signed_root+l2"),
+    _line("Bispectrum, steerable", "D12", "d12_steerable", "bispectrum,of=code"),
+    _line("Correlation of the stages, steerable, whitened", "D12", "d12_steerable",
+          "correlation,of=stages,post=signed_root+whiten"),
 )
 
 
@@ -193,6 +197,12 @@ def current(path: Path) -> list[dict[str, Any]]:
     return [entry for entry in recorded(path) if entry["recipe"] == wanted_recipe(entry["data"], entry["network"])]
 
 
+def is_complete(entry: dict[str, Any]) -> bool:
+    """Whether every line that the network gives has the figures of the table's first columns."""
+    heads = [line.head for line in LINES if line.network == entry["network"]]
+    return all(metric in entry["figures"].get(head, {}) for head in heads for metric, _ in FIGURES[:3])
+
+
 def table(runs: Sequence[dict[str, Any]], data: str) -> Iterator[str]:
     """The table of one dataset in Markdown, mean ± standard deviation over seeds."""
     yield f"**`{data}`**\n"
@@ -244,7 +254,7 @@ def main() -> int:
     began = time.monotonic()
     wanted = [(d, n, s) for s in range(asked.seeds) for d in asked.data for n in asked.networks]
     for data, network, seed in [] if asked.print else wanted:
-        if (data, network, seed) in {key_of(entry) for entry in current(asked.json)}:
+        if (data, network, seed) in {key_of(entry) for entry in current(asked.json) if is_complete(entry)}:
             console.print(f"{data} {network} seed {seed}: on record", highlight=False)
             continue
         if not run_of(data, network, seed).is_finished and (code := make(data, network, seed, asked.root, console)):

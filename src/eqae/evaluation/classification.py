@@ -15,16 +15,19 @@ from eqae.evaluation.evidence import Evidence, Features, Findings, FloatArray, I
 from eqae.evaluation.few_labels import few_label_score
 from eqae.evaluation.label_metrics import confusion
 from eqae.evaluation.linear_probe import LinearProbe, linear_probe
-from eqae.evaluation.probes import fit_knn, fit_mlp_probe
+from eqae.evaluation.mlp_probe import AXES, EPOCHS, HIDDEN, LEAST_STEPS, fit_mlp_probe
+from eqae.evaluation.probes import fit_knn
 from eqae.evaluation.scores import mean_score
 
 PROBES = {"mlp_probe_accuracy": fit_mlp_probe, "knn_accuracy": fit_knn}
 
 
 def _seconds(scale: Scale) -> float:
-    """400 steps of the linear probe, 30 epochs of the MLP's hidden layer, and all distances, at 4e10 operations/s."""
-    train = scale.train * scale.width
-    return 5e-4 * scale.train + train * (1600 * scale.classes + 30 * 6 * 256 + 2 * scale.test) / 4e10
+    """400 steps of the linear probe, the MLP's whitening and steps, and all distances, at 4e10 operations/s."""
+    train, axes = scale.train * scale.width, min(scale.width, AXES)
+    passes = EPOCHS * scale.train + 256 * LEAST_STEPS
+    mlp = 6 * passes * HIDDEN * (axes + scale.classes) + 2 * train * scale.width + 10 * scale.width**3
+    return 5e-4 * scale.train + (train * (1600 * scale.classes + 2 * scale.test) + mlp) / 4e10
 
 
 @evaluator(needs={"orbits"}, cost=_seconds)

@@ -10,7 +10,6 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.neural_network import MLPClassifier
 
 from eqae.evaluation.evidence import FloatArray, IntArray
 
@@ -40,15 +39,6 @@ def fit_linear_probe(features: FloatArray, labels: IntArray, seed: int) -> Logis
     classifier.coef_ = classifier.coef_ @ span
     classifier.n_features_in_ = features.shape[1]
     return classifier
-
-
-def fit_mlp_probe(features: FloatArray, labels: IntArray, seed: int) -> Probe:
-    """One hidden layer of 256, Adam at 1e-3, 30 epochs in batches of 200.
-
-    The number of epochs is fixed: early stopping would need a validation split, which classes with a single image do
-    not allow, and stopping on test images would be cheating.
-    """
-    return _fit(MLPClassifier((256,), max_iter=30, random_state=seed), features, labels)
 
 
 def fit_knn(features: FloatArray, labels: IntArray, seed: int) -> Probe:
