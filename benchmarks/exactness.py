@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -24,7 +25,6 @@ from torch import Tensor
 from eqae.groups import D4
 from eqae.heads import build_head
 from eqae.models import Autoencoder, build_model
-from eqae.objectives.reconstruction import reconstruction
 from eqae.registry import HEADS
 
 SIZES = range(17, 65)
@@ -63,7 +63,7 @@ def train(model: Autoencoder, images: Tensor) -> None:
     optimizer = torch.optim.AdamW(model.train().parameters(), 3e-3)
     for _ in range(STEPS):
         optimizer.zero_grad()
-        reconstruction(model(images), images).backward()
+        F.mse_loss(model(images).images, images).backward()
         optimizer.step()
 
 

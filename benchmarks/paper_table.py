@@ -95,11 +95,19 @@ LINES = (
     _line("Bispectrum", "D12", "d12", "bispectrum"),
     _line("Average pooling, steerable", "D12", "d12_steerable", "mean,of=code"),
     _line("Gram pooling, steerable", "D12", "d12_steerable", ""),
-    _line("Gram pooling, steerable, signed roots and unit length", "D12", "d12_steerable",
-          "gram,of=code,post=signed_root+l2"),
+    _line(
+        "Gram pooling, steerable, signed roots and unit length",
+        "D12",
+        "d12_steerable",
+        "gram,of=code,post=signed_root+l2",
+    ),
     _line("Bispectrum, steerable", "D12", "d12_steerable", "bispectrum,of=code"),
-    _line("Correlation of the stages, steerable, whitened", "D12", "d12_steerable",
-          "correlation,of=stages,post=signed_root+whiten"),
+    _line(
+        "Correlation of the stages, steerable, whitened",
+        "D12",
+        "d12_steerable",
+        "correlation,of=stages,post=signed_root+whiten",
+    ),
 )
 
 

@@ -101,8 +101,32 @@ def _number_or_ramp(value: Any, _: ValidatorFunctionWrapHandler) -> float | Ramp
     return _NUMBER.validate_python(value)
 
 
-Objectives = dict[str, Annotated[float | Ramp, WrapValidator(_number_or_ramp)]]
-"""Weights by the names of registered objectives."""
+ObjectiveWeight = Annotated[float | Ramp, WrapValidator(_number_or_ramp)]
+
+
+class WeightedObjective(BaseModel):
+    """An objective with options of its own: ``{weight: 1.0, temperature: 0.2}``; a bare number is the weight alone."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=())
+
+    weight: ObjectiveWeight = 1.0
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything but the weight."""
+        return dict(self.model_extra or {})
+
+
+def _weight_or_options(value: Any, handler: ValidatorFunctionWrapHandler) -> float | Ramp | WeightedObjective:
+    if isinstance(value, WeightedObjective):
+        return value
+    if isinstance(value, Mapping) and not {"from", "to", "until"} & set(value):
+        return WeightedObjective.model_validate(value)
+    return _number_or_ramp(value, handler)
+
+
+Objectives = dict[str, Annotated[float | Ramp | WeightedObjective, WrapValidator(_weight_or_options)]]
+"""By the names of registered objectives: a weight, or weight and options."""
 
 
 class Choice(BaseModel):
@@ -149,6 +173,11 @@ class Augmentation(Section):
         "none",
         description="a new random rotation (so2), or rotation and mirror (o2), of each image; the target turns too",
     )
+    scale: float = Field(0.0, ge=0, le=3, description="objects become up to this much larger, or as much smaller")
+    shear: float = Field(0.0, ge=0, le=2, description="slant along a random direction, at most")
+    shift: float = Field(0.0, ge=0, le=1000, description="pixels along each axis, at most; the target moves too")
+    blur: float = Field(0.0, ge=0, le=100, description="largest deviation of a Gaussian blur of the input, in pixels")
+    contrast: float = Field(0.0, ge=0, le=1, description="the input's contrast is multiplied by 1 +- this, at most")
     noise: float = Field(
         0.0, ge=0, le=10, description="standard deviation of Gaussian noise on the input only: a denoising autoencoder"
     )
@@ -224,7 +253,7 @@ class Config(Section):
     head: HeadChoice = Field(HeadChoice(), description="the features a loaded checkpoint gives")
     heads: tuple[HeadChoice, ...] = Field((), description="further heads to judge on the same trained model")
     objective: Objectives = Field(
-        {"reconstruction": 1.0}, description="weights of the registered objectives: a number, or {from, to, until}"
+        {"reconstruction": 1.0}, description="registered objectives: a weight, {from, to, until}, or {weight, options}"
     )
     augmentation: Augmentation = Field(Augmentation(), description="of training images")
     training: Training = Field(Training(), description="how the weights are found")

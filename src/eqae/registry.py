@@ -184,6 +184,7 @@ HEADS = Registry(
     {
         "mean": "eqae.heads.mean:MeanHead",
         "max": "eqae.heads.max:MaxHead",
+        "mean_max": "eqae.heads.mean_max:MeanMaxHead",
         "gram": "eqae.heads.gram:GramHead",
         "gram_banded": "eqae.heads.gram:BandedGramHead",
         "correlation": "eqae.heads.correlation:CorrelationHead",
@@ -196,8 +197,14 @@ HEADS = Registry(
 OBJECTIVES = Registry(
     "objective",
     {
-        "reconstruction": "eqae.objectives.reconstruction:reconstruction",
-        "attention_entropy": "eqae.objectives.attention_entropy:attention_entropy",
+        "reconstruction": "eqae.objectives.reconstruction:PixelReconstruction",
+        "attention_entropy": "eqae.objectives.attention_entropy:AttentionEntropy",
+        "aligned_reconstruction": "eqae.objectives.aligned_reconstruction:AlignedReconstruction",
+        "variational": "eqae.objectives.variational:Variational",
+        "contrastive": "eqae.objectives.contrastive:Contrastive",
+        "vicreg": "eqae.objectives.vicreg:VICReg",
+        "prototypes": "eqae.objectives.prototypes:Prototypes",
+        "cross_entropy": "eqae.objectives.cross_entropy:CrossEntropy",
     },
 )
 DATASETS = Registry(

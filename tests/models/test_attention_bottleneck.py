@@ -13,7 +13,8 @@ from eqae.groups import D4, Group, get_group
 from eqae.models import build_model
 from eqae.models.attention import AttentionBottleneck, AttentionMode, EquivariantAttention
 from eqae.models.base import Reconstruction
-from eqae.objectives.attention_entropy import attention_entropy
+from eqae.objectives import Step
+from eqae.objectives.attention_entropy import AttentionEntropy
 from eqae.registry import GROUPS
 from eqae.testing import act_on_rows, assert_equivariant, assert_invariant, randomize
 
@@ -104,7 +105,8 @@ def test_the_inverse_is_exact_for_a_symmetric_image_with_weights_uniform_on_a_co
 def test_entropy_runs_from_zero_to_the_logarithm_of_the_order(group: Group) -> None:
     def entropy(weights: Tensor) -> float:
         images = torch.zeros(len(weights), 1, 2, 2)
-        return attention_entropy(Reconstruction(images, images, weights), images).item()
+        step = Step(images, images, images, reconstruction=Reconstruction(images, images, weights))
+        return float(AttentionEntropy()(step))
 
     n = group.order
     assert entropy(torch.eye(n)) == 0

@@ -12,7 +12,8 @@ from eqae.groups import Group, get_group
 from eqae.models import build_model
 from eqae.models.copies import CopiesAutoencoder, base_group
 from eqae.nn import CosetStack, DiscMask
-from eqae.objectives.reconstruction import reconstruction
+from eqae.objectives import Step
+from eqae.objectives.reconstruction import PixelReconstruction
 
 PAIRS = [("D12", "C12"), ("C12", "C4"), ("D6", "C6"), ("D12", "D4"), ("C6", "C2"), ("D5", "C1"), ("D4", "D2")]
 
@@ -81,7 +82,8 @@ def test_every_copy_counts_in_the_loss_and_the_picture_is_the_upright_one() -> N
     assert output.views.shape == (4, 6, 20, 20)
     target = model.views(images)
     expected = torch.stack([(output.views[:, k] - target[:, k]).square().mean() for k in range(6)]).mean()
-    torch.testing.assert_close(reconstruction(output, target), expected)
+    step = Step(images, target, output.embedding, reconstruction=output)
+    torch.testing.assert_close(PixelReconstruction()(step), expected)
     with torch.no_grad():
         model.eval()
         torch.testing.assert_close(model(images).images, model.decode(model.encode(images)))

@@ -1,59 +1,145 @@
-"""Objectives are pure functions: zero at the ideal point, finite gradients, indifferent to the order of images."""
+"""What every registered objective keeps, for every kind of group, and what each one is at points where it is known."""
 
 from __future__ import annotations
 
+import copy
 import math
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import entropy
 from torch import Tensor
+from torch.distributions import Normal, kl_divergence
 
+from eqae.data.transforms import rotate
 from eqae.errors import ConfigError
+from eqae.groups import D4, get_group
 from eqae.models.base import Reconstruction
-from eqae.objectives.attention_entropy import attention_entropy
-from eqae.objectives.reconstruction import reconstruction
+from eqae.objectives import Objective, Step, Subject, build_objective
+from eqae.objectives.alignment import PredictedPose, least_error, orbit
+from eqae.objectives.attention_entropy import AttentionEntropy
+from eqae.objectives.contrastive import nt_xent
+from eqae.objectives.cross_entropy import CrossEntropy
+from eqae.objectives.prototypes import balanced_assignment
+from eqae.objectives.reconstruction import PixelReconstruction
+from eqae.objectives.variational import divergence
+from eqae.objectives.vicreg import VICReg, squared_covariances, variance_hinge
 from eqae.registry import OBJECTIVES
+from eqae.testing import randomize
+
+CHANNELS, CLASSES, SIDE = 5, 3, 12
+OPTIONS: dict[str, dict[str, Any]] = {
+    "aligned_reconstruction": {"code": 4, "fields": [3, 4]},
+    "variational": {"code": 4, "fields": [3, 4]},
+    "prototypes": {"count": 6},
+}
+every_objective = pytest.mark.parametrize("name", OBJECTIVES.names())
+every_group = pytest.mark.parametrize("group", ["C4", "D4", "D12"])
 
 
-def draw(*shape: int) -> Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+def draw(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def output(images: Tensor, attention: Tensor | None = None) -> Reconstruction:
-    return Reconstruction(images, draw(len(images), 8, 3), attention)
+def subject(group: str = "D4") -> Subject:
+    return Subject(get_group(group), CHANNELS, 2 * CHANNELS, (1, SIDE, SIDE), CLASSES)
 
 
-@pytest.mark.parametrize("name", OBJECTIVES.names())
-def test_every_objective_is_a_scalar_with_finite_gradients_whatever_the_order_of_images(name: str) -> None:
-    objective = OBJECTIVES.get(name)
-    images, rebuilt = draw(6, 1, 4, 4), draw(6, 1, 4, 4).flip(0).requires_grad_()
-    scores = (5 * draw(6, 8)).requires_grad_()
-    value = objective(output(rebuilt, scores.softmax(1)), images)
+def built(name: str, group: str = "D4", **options: Any) -> Objective:
+    """In float64, with weights that are no one's initial ones."""
+    torch.manual_seed(0)
+    objective = build_objective(name, subject(group), OPTIONS.get(name, {}) | options).double()
+    randomize(objective)
+    return objective
+
+
+def step_of(images: Tensor, embedding: Tensor, objective: Objective, labels: Tensor | None = None) -> Step:
+    """A step whose features, logits, weights and reconstruction are simple functions of V."""
+    views = objective.views
+    logits = embedding.mean(1)[:, :CLASSES]
+    rebuilt = images + 0.1 * embedding.mean((1, 2)).view(-1, 1, 1, 1)
+    return Step(
+        images, images, embedding, torch.cat([embedding.mean(1), embedding.amax(1)], 1),
+        Reconstruction(rebuilt, embedding, embedding.sum(2).softmax(1)), logits,
+        torch.arange(len(images)) % CLASSES if labels is None else labels, views,
+    )  # fmt: skip
+
+
+@every_objective
+@every_group
+def test_every_objective_is_a_scalar_whose_gradients_reach_v_and_all_that_it_learns(name: str, group: str) -> None:
+    objective = built(name, group)
+    embedding = draw(12, get_group(group).order, CHANNELS).requires_grad_()
+    value = objective(step_of(draw(12, 1, SIDE, SIDE, seed=1), embedding, objective))
     assert value.shape == ()
     assert value.isfinite()
-    for gradient in torch.autograd.grad(value, [rebuilt, scores], allow_unused=True):
-        assert gradient is None or gradient.isfinite().all()
+    learned = dict(objective.named_parameters())
+    gradients = torch.autograd.grad(value, [embedding, *learned.values()])
+    for where, gradient in zip(["V", *learned], gradients, strict=True):
+        assert gradient.isfinite().all(), where
+        if not where.endswith(("0.bias", "2.bias")):  # a shift before batch normalisation has none
+            assert gradient.any(), where
+
+
+@every_objective
+def test_the_order_of_images_makes_no_difference(name: str) -> None:
+    objective = built(name).eval()
+    images, embedding = draw(12, 1, SIDE, SIDE, seed=1), draw(12, 8, CHANNELS)
     order = torch.tensor([3, 1, 5, 0, 2, 4])
-    permuted = objective(output(rebuilt[order], scores[order].softmax(1)), images[order])
-    torch.testing.assert_close(permuted, value)
+    both = torch.cat([order, order + 6])  # the second views follow the first
+    labels = torch.arange(12) % CLASSES
+    value = objective(step_of(images, embedding, objective, labels))
+    permuted = objective(step_of(images[both], embedding[both], objective, labels[both]))
+    torch.testing.assert_close(permuted, value, rtol=1e-9, atol=1e-9)
+
+
+@every_objective
+@pytest.mark.parametrize("group", ["C4", "D4", "D12"])
+def test_a_loss_does_not_change_when_its_images_are_turned(name: str, group: str) -> None:
+    """Each image by an element of its own: the rows of V move, and what the decoder gave moves with the image."""
+    objective, g = built(name, group).eval(), get_group(group)
+    images, embedding = draw(12, 1, SIDE, SIDE, seed=1), draw(12, g.order, CHANNELS)
+    before = step_of(images, embedding, objective)
+    elements = [g.exact_elements[k % len(g.exact_elements)] for k in range(12)]
+    turned = torch.stack([g.act(e, image) for e, image in zip(elements, images, strict=True)])
+    moved = torch.stack([g.permute(e, rows) for e, rows in zip(elements, embedding, strict=True)])
+    after = step_of(turned, moved, objective)
+    torch.testing.assert_close(objective(after), objective(before), rtol=1e-9, atol=1e-9)
+
+
+@every_objective
+def test_an_objective_survives_copying(name: str) -> None:
+    objective = built(name).eval()
+    step = step_of(draw(12, 1, SIDE, SIDE, seed=1), draw(12, 8, CHANNELS), objective)
+    assert torch.equal(copy.deepcopy(objective)(step), objective(step))
 
 
 def test_reconstruction_is_the_mean_squared_error() -> None:
-    images = draw(3, 1, 4, 4)
-    assert reconstruction(output(images), images) == 0
-    assert reconstruction(output(images + 0.5), images).item() == pytest.approx(0.25)
+    images, embedding = draw(3, 1, 4, 4), draw(3, 8, 2)
+    step = Step(images, images, embedding, reconstruction=Reconstruction(images, embedding))
+    assert PixelReconstruction()(step) == 0
+    off = step._replace(reconstruction=Reconstruction(images + 0.5, embedding))
+    assert PixelReconstruction()(off).item() == pytest.approx(0.25)
+
+
+def entropy_of(weights: Tensor) -> Tensor:
+    images, embedding = draw(len(weights), 1, 2, 2), draw(len(weights), 8, 3)
+    value: Tensor = AttentionEntropy()(
+        Step(images, images, embedding, reconstruction=Reconstruction(images, embedding, weights))
+    )
+    return value
 
 
 def test_attention_entropy_agrees_with_scipy() -> None:
     weights = (4 * draw(20, 8)).softmax(1)
-    expected = entropy(weights.numpy(), axis=1).mean()
-    assert attention_entropy(output(draw(20, 1, 2, 2), weights), draw(20, 1, 2, 2)).item() == pytest.approx(expected)
+    assert entropy_of(weights).item() == pytest.approx(entropy(weights.numpy(), axis=1).mean())
 
 
 def test_attention_entropy_has_a_finite_gradient_at_certainty() -> None:
     weights = torch.eye(8, requires_grad=True)
-    value = attention_entropy(output(draw(8, 1, 2, 2), weights), draw(8, 1, 2, 2))
+    value = entropy_of(weights)
     value.backward()
     assert value == 0
     assert weights.grad is not None
@@ -61,12 +147,188 @@ def test_attention_entropy_has_a_finite_gradient_at_certainty() -> None:
 
 
 def test_attention_entropy_is_highest_for_uniform_weights() -> None:
-    weights = torch.full((2, 8), 1 / 8)
-    value = attention_entropy(output(draw(2, 1, 2, 2), weights), draw(2, 1, 2, 2))
-    assert value.item() == pytest.approx(math.log(8), abs=1e-6)
+    assert entropy_of(torch.full((2, 8), 1 / 8)).item() == pytest.approx(math.log(8), abs=1e-6)
 
 
 def test_attention_entropy_needs_a_model_with_attention() -> None:
-    images = draw(2, 1, 4, 4)
+    images, embedding = draw(2, 1, 4, 4), draw(2, 8, 3)
     with pytest.raises(ConfigError, match=r"model\.attention"):
-        attention_entropy(output(images), images)
+        AttentionEntropy()(Step(images, images, embedding, reconstruction=Reconstruction(images, embedding)))
+
+
+def test_nt_xent_agrees_with_its_definition() -> None:
+    z, temperature = draw(10, 4) - 0.5, 0.3
+    unit = (z / z.norm(dim=1, keepdim=True)).numpy()
+    scores = np.exp(unit @ unit.T / temperature)
+    losses = []
+    for i in range(10):
+        others = sum(scores[i, k] for k in range(10) if k != i)
+        losses.append(-math.log(scores[i, (i + 5) % 10] / others))
+    assert nt_xent(z, temperature).item() == pytest.approx(np.mean(losses))
+
+
+def test_nt_xent_of_views_that_agree_and_images_at_right_angles() -> None:
+    z = torch.eye(4, dtype=torch.float64).repeat(2, 1)
+    assert nt_xent(z, 0.5).item() == pytest.approx(math.log(1 + 6 * math.exp(-2)))
+    assert nt_xent(7 * z, 0.5).item() == pytest.approx(math.log(1 + 6 * math.exp(-2)))
+
+
+def test_vicreg_terms_agree_with_numpy() -> None:
+    z = 3 * draw(20, 4)
+    covariance = np.cov(z.numpy().T)
+    off = covariance - np.diag(np.diag(covariance))
+    assert squared_covariances(z).item() == pytest.approx((off**2).sum() / 4)
+    hinge = np.maximum(0, 1 - np.sqrt(np.diag(covariance) + 1e-4)).mean()
+    assert variance_hinge(z).item() == pytest.approx(hinge)
+
+
+def test_vicreg_is_nothing_where_views_agree_and_coordinates_are_independent() -> None:
+    signs = torch.tensor([[a, b] for a in (-1.0, 1.0) for b in (-1.0, 1.0)], dtype=torch.float64)
+    assert variance_hinge(signs) == 0
+    assert squared_covariances(signs) == 0
+    objective = built("vicreg", invariance=1.0, variance=0.0, covariance=0.0).eval()
+    assert isinstance(objective, VICReg)
+    embedding = draw(4, 8, CHANNELS).repeat(2, 1, 1)
+    assert objective(step_of(draw(8, 1, SIDE, SIDE), embedding, objective)) == 0
+
+
+def test_assignments_are_balanced_and_those_of_equal_scores_uniform() -> None:
+    assigned = balanced_assignment(draw(60, 4) - 0.5, 0.5)
+    torch.testing.assert_close(assigned.sum(1), torch.ones(60, dtype=torch.float64))
+    torch.testing.assert_close(assigned.sum(0), torch.full((4,), 15.0, dtype=torch.float64), rtol=0.02, atol=0)
+    torch.testing.assert_close(
+        balanced_assignment(torch.zeros(8, 4), 0.05), torch.full((8, 4), 0.25), rtol=1e-6, atol=1e-6
+    )
+
+
+def test_assignments_agree_with_the_alternation_on_exponentials() -> None:
+    scores = draw(6, 3)
+    matrix = np.exp(scores.numpy() / 0.2)
+    for _ in range(3):
+        matrix *= 2 / matrix.sum(axis=0)
+        matrix /= matrix.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(balanced_assignment(scores, 0.2).numpy(), matrix, rtol=1e-9)
+
+
+def test_assignments_to_prototypes_do_not_all_go_to_one_that_is_nearest_to_all() -> None:
+    scores = 0.05 * draw(64, 4)
+    scores[:, 0] += 0.9
+    assert balanced_assignment(scores, 0.05).argmax(1).bincount(minlength=4).min() > 4
+
+
+@every_group
+def test_the_least_error_over_the_group_is_zero_for_a_turned_copy_and_agrees_with_a_search(group: str) -> None:
+    g = get_group(group)
+    canonical = draw(4, 1, SIDE, SIDE)
+    turned = torch.stack([g.act(g.exact_elements[k % 4], image) for k, image in enumerate(canonical)])
+    assert least_error(canonical, turned, g).item() < 1e-20
+    others = draw(4, 1, SIDE, SIDE, seed=1)
+    found = [
+        min(float((g.act(e, x) - y).square().mean()) for e in g.exact_elements)
+        for x, y in zip(canonical, others, strict=True)
+    ]
+    least = least_error(canonical, others, g).item()
+    assert least <= np.mean(found) + 1e-12  # other turns may do better
+    if g.is_lattice:
+        assert least == pytest.approx(np.mean(found))
+
+
+def test_an_orbit_holds_every_inverse_turn() -> None:
+    images = draw(2, 1, SIDE, SIDE)
+    moved = orbit(images, D4)
+    for index, inverse in enumerate(D4.inverses):
+        assert torch.equal(moved[:, index], D4.act(inverse, images))
+    twelve = get_group("C12")
+    torch.testing.assert_close(orbit(images, twelve)[:, 1], rotate(images, -30.0, mode="bilinear"))
+
+
+@every_group
+def test_a_predicted_pose_moves_with_the_image(group: str) -> None:
+    g = get_group(group)
+    pose = PredictedPose(g, CHANNELS).double()
+    randomize(pose)
+    canonical, embedding = draw(6, 1, SIDE, SIDE), draw(6, g.order, CHANNELS, seed=1)
+    placed = pose.place(canonical, embedding)
+    for e in g.exact_elements:
+        moved = pose.place(canonical, g.permute(e, embedding))
+        torch.testing.assert_close(moved, g.act(e, placed), rtol=1e-9, atol=1e-9)
+
+
+def test_a_predicted_pose_turns_by_the_angle_of_its_group_between_exact_elements() -> None:
+    g = get_group("C12")
+    pose = PredictedPose(g, CHANNELS).double()
+    randomize(pose)
+    embedding = draw(6, 12, CHANNELS)
+    before, after = pose(embedding)[0], pose(g.permute(1, embedding))[0]
+    turned = torch.remainder(after - before, 360)
+    torch.testing.assert_close(turned, torch.full_like(turned, 30.0), rtol=1e-6, atol=1e-6)
+
+
+def test_an_aligned_reconstruction_learns_a_shape_from_its_poses_alone() -> None:
+    """One triangle in six poses: no single image is near all of them, a placed one is."""
+    shape = torch.zeros(1, 1, SIDE, SIDE, dtype=torch.float64)
+    shape[..., 2:5, 3:10] = 1
+    shape[..., 5:9, 3:5] = 1
+    elements = torch.arange(6)
+    images = torch.cat([D4.act(int(e), shape) for e in elements])
+    base = draw(1, 8, CHANNELS)
+    embedding = torch.cat([D4.permute(int(e), base) for e in elements])
+    best_fixed = (images - images.mean(0)).square().mean().item()
+    for alignment in ("pose", "minimum"):
+        objective = built("aligned_reconstruction", alignment=alignment).train()
+        optimiser = torch.optim.Adam(objective.parameters(), 1e-2)
+        step = step_of(images, embedding, objective)
+        for _ in range(200):
+            optimiser.zero_grad()
+            loss = objective(step)
+            loss.backward()
+            optimiser.step()
+        assert loss.item() < best_fixed / 10, alignment
+
+
+def test_the_divergence_is_that_of_torch() -> None:
+    mean, log_variance = draw(5, 3) - 0.5, 2 * draw(5, 3, seed=1) - 1
+    expected = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(torch.zeros(()), torch.ones(()))).sum(1)
+    torch.testing.assert_close(divergence(mean, log_variance), expected, check_dtype=False)
+
+
+def test_cross_entropy_leaves_out_images_without_a_label() -> None:
+    logits = draw(6, CLASSES)
+    step = Step(draw(6, 1, 2, 2), draw(6, 1, 2, 2), draw(6, 8, 3), logits=logits)
+    labels = torch.tensor([0, -1, 2, -1, 1, 1])
+    known = labels >= 0
+    expected = -(logits.log_softmax(1)[known, labels[known]]).mean()
+    torch.testing.assert_close(CrossEntropy(CLASSES)(step._replace(labels=labels)), expected)
+    assert CrossEntropy(CLASSES)(step._replace(labels=torch.full((6,), -1))) == 0
+
+
+def test_cross_entropy_refuses_a_classifier_of_other_classes() -> None:
+    step = Step(draw(6, 1, 2, 2), draw(6, 1, 2, 2), draw(6, 8, 3), logits=draw(6, 4), labels=torch.zeros(6).long())
+    with pytest.raises(ConfigError, match=r"model\.classes"):
+        CrossEntropy(CLASSES)(step)
+
+
+@pytest.mark.parametrize(
+    ("name", "batch", "images", "message"),
+    [
+        ("contrastive", 4, 100, "training.batch_size"),
+        ("vicreg", 4, 100, "training.batch_size"),
+        ("prototypes", 128, 5, "with 5 training images"),
+    ],
+)
+def test_a_training_that_cannot_work_is_refused(name: str, batch: int, images: int, message: str) -> None:
+    built(name).check(batch, 1000) if name == "prototypes" else built(name).check(64, 1000)
+    with pytest.raises(ConfigError, match=message):
+        built(name).check(batch, images)
+
+
+@pytest.mark.parametrize("group", ["C1", "D2"])
+def test_a_pose_needs_turns(group: str) -> None:
+    with pytest.raises(ConfigError, match="alignment: minimum"):
+        built("aligned_reconstruction", group)
+    assert built("aligned_reconstruction", group, alignment="minimum", over="D4") is not None
+
+
+def test_a_group_for_the_minimum_is_refused_where_the_pose_is_predicted() -> None:
+    with pytest.raises(ConfigError, match="over"):
+        built("aligned_reconstruction", over="D4")

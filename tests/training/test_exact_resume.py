@@ -35,13 +35,14 @@ from run_server import HALF_WRITTEN, MOMENTS
 
 from eqae.data.base import Dataset, Images
 from eqae.errors import CheckpointError
+from eqae.heads import build_head
 from eqae.models import Autoencoder, build_model
-from eqae.models.base import Reconstruction
-from eqae.objectives.reconstruction import reconstruction
+from eqae.objectives import Objective, Step
+from eqae.objectives.reconstruction import PixelReconstruction
 from eqae.training.augment import Augment
 from eqae.training.callbacks import METRICS_FILE, RESUME_FILE, MetricsFile
 from eqae.training.fit import Recipe, fit, seed_everything
-from eqae.training.module import Objective, Optimization
+from eqae.training.module import Optimization, Weighted
 from eqae.training.tracking import NoTracker
 from eqae.training.weight import Weight
 
@@ -331,7 +332,8 @@ def train(folder: Path, objective: Objective, recipe: Recipe = RECIPE, *, resume
     model = build_model("eqae", (1, 12, 12), {"fields": [2, 3], "code": 4})
     folder.mkdir(exist_ok=True)
     fit(
-        model, noise(), {"reconstruction": (Weight(1.0, 1.0), objective)}, Augment(), recipe,
+        model, build_head("mean", model, {}), noise(), {"reconstruction": Weighted(objective, Weight(1.0, 1.0))},
+        Augment(), recipe,
         directory=folder, label="m", tracker=NoTracker(), console=Console(quiet=True), resume=resume,
     )  # fmt: skip
     return model
@@ -356,17 +358,19 @@ def _interrupt_second_epoch(self: object, trainer: pl.Trainer, module: object) -
         raise KeyboardInterrupt
 
 
-def through_dropout(output: Reconstruction, images: torch.Tensor) -> torch.Tensor:
-    return F.mse_loss(F.dropout(output.images, 0.5), images)
+class ThroughDropout(PixelReconstruction):
+    def forward(self, step: Step) -> torch.Tensor:
+        assert step.reconstruction is not None
+        return F.mse_loss(F.dropout(step.reconstruction.images, 0.5), step.target)
 
 
 def test_what_a_layer_draws_from_the_global_generator_is_repeated_too(
     cut_short: Callable[[Objective], Path], tmp_path: Path
 ) -> None:
-    whole = train(tmp_path / "whole", through_dropout).state_dict()
-    folder = cut_short(through_dropout)
+    whole = train(tmp_path / "whole", ThroughDropout()).state_dict()
+    folder = cut_short(ThroughDropout())
     torch.manual_seed(123)  # what another process would have at this moment
-    continued = train(folder, through_dropout, resume=True).state_dict()
+    continued = train(folder, ThroughDropout(), resume=True).state_dict()
     assert [key for key in whole if not torch.equal(whole[key], continued[key])] == []
 
 
@@ -385,25 +389,25 @@ def test_what_a_layer_draws_from_the_global_generator_is_repeated_too(
 def test_a_run_is_not_continued_by_another_recipe(
     change: dict[str, Any], message: str, cut_short: Callable[[Objective], Path]
 ) -> None:
-    folder = cut_short(reconstruction)
+    folder = cut_short(PixelReconstruction())
     before = (folder / RESUME_FILE).read_bytes()
     with pytest.raises(CheckpointError, match=re.escape(message)):
-        train(folder, reconstruction, replace(RECIPE, **change), resume=True)
+        train(folder, PixelReconstruction(), replace(RECIPE, **change), resume=True)
     assert (folder / RESUME_FILE).read_bytes() == before
 
 
 def test_a_run_may_be_continued_with_other_loaders(cut_short: Callable[[Objective], Path], tmp_path: Path) -> None:
-    whole = train(tmp_path / "whole", reconstruction).state_dict()
-    folder = cut_short(reconstruction)
-    continued = train(folder, reconstruction, replace(RECIPE, workers=1), resume=True).state_dict()
+    whole = train(tmp_path / "whole", PixelReconstruction()).state_dict()
+    folder = cut_short(PixelReconstruction())
+    continued = train(folder, PixelReconstruction(), replace(RECIPE, workers=1), resume=True).state_dict()
     assert [key for key in whole if not torch.equal(whole[key], continued[key])] == []
 
 
 @pytest.mark.parametrize("damage", ["a flipped bit", "a missing end", "nothing in it"])
 def test_a_damaged_resume_point_is_refused_with_what_to_do(damage: str, cut_short: Callable[[Objective], Path]) -> None:
-    path = cut_short(reconstruction) / RESUME_FILE
+    path = cut_short(PixelReconstruction()) / RESUME_FILE
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes({"a flipped bit": content, "a missing end": content[:-100], "nothing in it": b""}[damage])
     with pytest.raises(CheckpointError, match="delete it to train from the beginning"):
-        train(path.parent, reconstruction, resume=True)
+        train(path.parent, PixelReconstruction(), resume=True)

@@ -11,12 +11,13 @@ import torch
 from rich.console import Console
 
 from eqae.data.base import Dataset, Images
+from eqae.heads import build_head
 from eqae.models import Autoencoder, build_model
-from eqae.registry import OBJECTIVES
+from eqae.objectives import Subject, build_objective
 from eqae.training.augment import Augment
 from eqae.training.callbacks import METRICS_FILE, ExactResume
 from eqae.training.fit import Recipe, fit, seed_everything
-from eqae.training.module import Optimization
+from eqae.training.module import Optimization, Weighted
 from eqae.training.tracking import NoTracker
 from eqae.training.weight import Weight
 
@@ -51,9 +52,11 @@ def train(folder: Path, weights: Mapping[str, Weight], *, resume: bool = False) 
     seed_everything(0, "weights")
     model = build_model("eqae", (1, 12, 12), {"fields": [2, 3], "code": 4, "attention": 5})
     folder.mkdir(exist_ok=True)
-    objectives = {name: (weight, OBJECTIVES.get(name)) for name, weight in weights.items()}
+    head = build_head("mean", model, {})
+    subject = Subject.of(model, head, 1)
+    objectives = {name: Weighted(build_objective(name, subject, {}), weight) for name, weight in weights.items()}
     fit(
-        model, dataset(), objectives, Augment(), RECIPE,
+        model, head, dataset(), objectives, Augment(), RECIPE,
         directory=folder, label="m", tracker=NoTracker(), console=Console(quiet=True), resume=resume,
     )  # fmt: skip
     return model

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
 from pydantic import JsonValue
 
 from eqae.checkpoint import ModelSpec
-from eqae.config import Baseline, Config, HeadChoice, Ramp, Training
+from eqae.config import Baseline, Config, HeadChoice, Ramp, Training, WeightedObjective
 from eqae.data.base import Dataset
 from eqae.errors import ConfigError
 from eqae.evaluation.extraction import FeatureModel
@@ -19,12 +20,13 @@ from eqae.models import Autoencoder, build_model
 from eqae.models.orbit_mean import OrbitMean
 from eqae.nn.basis import blank_bases
 from eqae.nn.filters import adopt_bases
+from eqae.objectives import Objective, Step, Subject, build_objective, check_objectives
 from eqae.processes import launched_here, machines
 from eqae.registry import EVALUATORS, OBJECTIVES
 from eqae.runs import RunDirectory
 from eqae.training.augment import Augment
 from eqae.training.fit import Recipe, seed_everything
-from eqae.training.module import Objective, Optimization
+from eqae.training.module import Optimization, Weighted
 from eqae.training.weight import Weight
 
 
@@ -39,7 +41,7 @@ class Job:
         head: gives the features of its checkpoint.
         spec: rebuilds model and head.
         untrained_head: the head of ``untrained``; None where there is none.
-        objectives: weight and function of what training minimises, by name.
+        objectives: what training minimises, and how much each counts, by name.
         augment: of its training images.
         directory: where its checkpoint goes.
         orbit_of: label of the job whose trained model this one wraps; None for all others.
@@ -51,7 +53,7 @@ class Job:
     untrained: Autoencoder | None
     head: Head
     untrained_head: Head | None
-    objectives: dict[str, tuple[Weight, Objective]]
+    objectives: dict[str, Weighted]
     spec: ModelSpec
     augment: Augment
     directory: RunDirectory
@@ -115,17 +117,41 @@ def check_devices(config: Config) -> None:
         )  # fmt: skip
 
 
-def check_trainable(job: Job) -> None:
-    """One forward pass of two blank images through every objective, so that a mismatch shows before training.
+def check_trainable(job: Job, training: Training, dataset: Dataset) -> None:
+    """One step of two blank images through every objective, so that a mismatch shows before training.
 
     Raises:
-        ConfigError: an objective asks for something the model has not.
+        ConfigError: an objective asks for something that the model, the batches or the dataset have not.
     """
-    if job.model.trained_by == "gradient" and job.orbit_of is None:
-        images = torch.zeros(2, *job.model.image_shape)
-        output = copy.deepcopy(job.model)(images)
-        for _, objective in job.objectives.values():
-            objective(output, job.model.views(images))
+    if job.model.trained_by != "gradient" or job.orbit_of is not None:
+        return
+    objectives = {name: weighted.objective for name, weighted in job.objectives.items()}
+    check_objectives(objectives, job.model, job.head)
+    for name, objective in objectives.items():
+        objective.check(training.batch_size, len(dataset.train) - round(training.validation * len(dataset.train)))
+        if objective.compares_images and training.devices != "auto" and training.devices > 1:
+            raise ConfigError(
+                "training.devices", f"{training.devices} with objective.{name}", "1",
+                "it compares all images of a batch, which processes do not exchange",
+            )  # fmt: skip
+    _step_of_blanks(job, objectives, dataset)
+
+
+def _step_of_blanks(job: Job, objectives: Mapping[str, Objective], dataset: Dataset) -> None:
+    count = 2 * max(objective.views for objective in objectives.values())
+    model, images = copy.deepcopy(job.model), torch.zeros(count, *job.model.image_shape)
+    output = model(images) if model.has_decoder else None
+    embedding = model.encode(images) if output is None else output.embedding
+    step = Step(
+        images, model.views(images), embedding,
+        features=None if job.head.needs_fit else job.head(embedding), reconstruction=output,
+        logits=model.logits(embedding) if model.classes else None,
+        labels=torch.zeros(count, dtype=torch.int64), views=count // 2,
+    )  # fmt: skip
+    if any("labels" in objective.needs for objective in objectives.values()) and not (dataset.train.labels >= 0).any():
+        raise ConfigError("objective", "no training image has a label", "labels, for a supervised objective")
+    for objective in objectives.values():
+        copy.deepcopy(objective)(step)
 
 
 def fresh_model(spec: ModelSpec, where: str = "model") -> Autoencoder:
@@ -184,6 +210,17 @@ def _weight(given: float | Ramp) -> Weight:
     return Weight(given.start, given.end, given.until) if isinstance(given, Ramp) else Weight(given, given)
 
 
+def _objectives(config: Config, where: str, subject: Subject) -> dict[str, Weighted]:
+    """What the config asks to minimise, at its initial weights."""
+    seed_everything(config.seed, "objectives")
+    built = {}
+    for name, given in config.objective.items():
+        chosen = given if isinstance(given, WeightedObjective) else WeightedObjective(weight=given)
+        objective = build_objective(name, subject, chosen.options, f"{where}objective.{name}")
+        built[OBJECTIVES.canonical(name)] = Weighted(objective, _weight(chosen.weight))
+    return built
+
+
 def _alone(config: Config, label: str, baseline: Baseline) -> Config:
     """The config that trains one baseline by itself."""
     return config.model_copy(
@@ -227,15 +264,17 @@ def _job(config: Config, where: str, dataset: Dataset, directory: RunDirectory) 
     )
     model = fresh_model(spec, f"{where}model")
     untrained = copy.deepcopy(model) if model.trained_by == "gradient" else None
+    head = build_head(spec.head, model, spec.head_options, f"{where}head")
+    objectives = _objectives(config, where, Subject.of(model, head, len(dataset.class_names))) if untrained else {}
     return Job(
         label=config.name,
         model=model,
         untrained=untrained,
-        head=build_head(spec.head, model, spec.head_options, f"{where}head"),
+        head=head,
         untrained_head=None if untrained is None else build_head(spec.head, untrained, spec.head_options),
-        objectives={name: (_weight(weight), OBJECTIVES.get(name)) for name, weight in config.objective.items()},
+        objectives=objectives,
         spec=spec,
-        augment=Augment(config.augmentation.orientation, config.augmentation.noise),
+        augment=Augment(**config.augmentation.model_dump()),
         directory=directory,
         config=config,
     )

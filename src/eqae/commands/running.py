@@ -50,7 +50,7 @@ def carry_out(config: Config, run: RunDirectory, *, resume: bool, console: Conso
     main, baselines = main_job(config, dataset, run), baseline_jobs(config, dataset, run)
     heads = extra_heads(config, main)
     for job in (main, *baselines):
-        check_trainable(job)
+        check_trainable(job, config.training, dataset)
     if not is_leader():
         _train_along((main, *baselines), dataset, config, resume)
         return
@@ -92,7 +92,7 @@ def _needs_fit(job: Job) -> bool:
 
 def _fit(job: Job, dataset: Dataset, config: Config, tracker: Tracker, resume: bool, console: Console) -> None:
     fit(
-        job.model, dataset, job.objectives, job.augment, recipe(config.training, config.seed),
+        job.model, job.head, dataset, job.objectives, job.augment, recipe(config.training, config.seed),
         directory=job.directory.path, label=job.label, tracker=tracker, console=console, resume=resume,
     )  # fmt: skip
 
@@ -135,11 +135,12 @@ def _contender(job: Job, heads: dict[str, FeatureModel], seed: int) -> Contender
 
 def _facts(config: Config, main: Job, seconds: dict[str, float]) -> dict[str, str]:
     training, augmentation = config.training, config.augmentation
+    seen = "labels" if any("labels" in given.objective.needs for given in main.objectives.values()) else "no labels"
     trained: Sequence[str] = [f"{label} {value:.0f} s" for label, value in seconds.items() if value >= 0.5]
     return {
         "model": f"{config.model.name} {main.spec.model_options}".rstrip(" {}"),
         "training": f"{training.epochs} epochs, batch {training.batch_size}, learning rate {training.learning_rate:g}, "
-        f"{training.precision}, orientation {augmentation.orientation}, noise {augmentation.noise:g}; no labels",
+        f"{training.precision}, orientation {augmentation.orientation}, noise {augmentation.noise:g}; {seen}",
         "training time": ", ".join(trained) or "none",
         "seed": str(config.seed),
     }

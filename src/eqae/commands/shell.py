@@ -109,6 +109,9 @@ def _plain_warning(
     return f"warning: {message}\n"
 
 
+WITH_OPTIONS = (
+    ("data", DATASETS), ("model", MODELS), ("head", HEADS), ("objective", OBJECTIVES), ("evaluators", EVALUATORS),
+)  # fmt: skip
 ANY_HEAD = (("eqae.heads.columns", "chosen_columns"), ("eqae.heads.postprocessing", "post_processed"))
 """Hold the options that every head has."""
 
@@ -116,14 +119,13 @@ ANY_HEAD = (("eqae.heads.columns", "chosen_columns"), ("eqae.heads.postprocessin
 def key_help() -> str:
     """Every key of the YAML with its default and meaning, then the options of every registered name."""
     lines = ["keys (in the YAML, or as key.sub=value on the command line):", *_section_lines(Config, "")]
-    for key, registry in (("data", DATASETS), ("model", MODELS), ("head", HEADS), ("evaluators", EVALUATORS)):
+    for key, registry in WITH_OPTIONS:
         lines += ["", f"{key}: registered names and their options"]
         lines += [f"  {name:20} {', '.join(_options(registry.location(name))) or '-'}" for name in registry]
         if registry is HEADS:
             shared = [option for place in ANY_HEAD for option in _options(place)]
             lines.append(f"  {'and any of them':20} {', '.join(shared)}")
-    lines += ["", f"objective: {', '.join(OBJECTIVES)}"]
-    lines += [f"group: C1 ... C{LARGEST_ORDER}, D1 ... D{LARGEST_ORDER // 2}, or {', '.join(GROUPS.aliases())}"]
+    lines += ["", f"group: C1 ... C{LARGEST_ORDER}, D1 ... D{LARGEST_ORDER // 2}, or {', '.join(GROUPS.aliases())}"]
     return "\n".join(lines)
 
 

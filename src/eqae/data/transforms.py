@@ -6,6 +6,7 @@ up to rounding. The centre is that of the pixel grid, ``((H - 1) / 2, (W - 1) / 
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -58,6 +59,61 @@ def mirror_then_rotate(
     """
     chosen = mirrored.to(images.device).view(-1, 1, 1, 1)
     return rotate(torch.where(chosen, images.flip(-1), images), degrees, mode=mode, padding=padding)
+
+
+def deform(
+    images: Tensor, generator: torch.Generator, *, scale: float, shear: float, shift: float, share: Share | None = None
+) -> Tensor:
+    """Each image larger or smaller, sheared along a random direction, and moved; bilinear, border pixels repeated.
+
+    Args:
+        images: ``(B, C, H, W)`` float.
+        generator: on the CPU; five draws an image of the whole batch are used, whatever the strengths.
+        scale: the logarithm of the factor is uniform between ``±log(1 + scale)``.
+        shear: uniform between ±shear: how far a point moves along the direction, for each pixel away from it.
+        shift: uniform between ±shift pixels along each axis.
+        share: which part of a batch the images are; None for all of it.
+
+    Returns:
+        ``(B, C, H, W)``.
+    """
+    share = share or Share.of(len(images))
+    draws = share.cut(2 * torch.rand((share.total, 5), generator=generator, dtype=torch.float64) - 1)
+    sizes = torch.exp(draws[:, 0] * math.log1p(scale))
+    slant, direction = shear * draws[:, 1], math.pi * draws[:, 2]
+    cos, sin = direction.cos(), direction.sin()
+    # I + s·u vᵀ with v across u: a shear along u, whose determinant is 1. What is sampled is the inverse: s changes
+    # its sign, which its law does not notice, and the size is divided by.
+    rows = [1 - slant * cos * sin, slant * cos * cos, -slant * sin * sin, 1 + slant * cos * sin]
+    linear = torch.stack(rows, 1).view(-1, 2, 2) / sizes.view(-1, 1, 1)
+    height, width = images.shape[-2:]
+    sides = torch.tensor([width, height], dtype=torch.float64)
+    linear = linear * (sides.view(1, 1, 2) / sides.view(1, 2, 1))  # coordinates run from -1 to 1 along both axes
+    offsets = 2 * shift * draws[:, 3:] / sides
+    matrix = torch.cat([linear, offsets.unsqueeze(2)], 2).to(images)
+    grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def blur(images: Tensor, deviations: Tensor) -> Tensor:
+    """Gaussian blur of each image by its own standard deviation in pixels, border pixels repeated.
+
+    Args:
+        images: ``(B, C, H, W)`` float.
+        deviations: ``(B,)``, above zero.
+
+    Returns:
+        ``(B, C, H, W)``.
+    """
+    reach = min(math.ceil(3 * float(deviations.max())), min(images.shape[-2:]) - 1)
+    offsets = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
+    kernels = torch.exp(-offsets.square() / (2 * deviations.to(images).view(-1, 1).square()))
+    kernels = kernels / kernels.sum(1, keepdim=True)
+    kernels = kernels.repeat_interleave(images.shape[1], 0)[:, None]  # one an image and channel
+    flat = images.flatten(0, 1)[None]
+    for weights, padding in ((kernels[:, :, None], (reach, reach, 0, 0)), (kernels[..., None], (0, 0, reach, reach))):
+        flat = F.conv2d(F.pad(flat, padding, mode="replicate"), weights, groups=flat.shape[1])
+    return flat[0].view_as(images)
 
 
 def augment_o2(images: Tensor, generator: torch.Generator, reflections: bool, share: Share | None = None) -> Tensor:

@@ -81,7 +81,11 @@ class Autoencoder(nn.Module):
         Raises:
             NotImplementedError: the model has no classifier; ``classes`` is 0.
         """
-        raise NotImplementedError
+        classifier: nn.Module | None = getattr(self, "classifier", None)
+        if classifier is None:
+            raise NotImplementedError
+        logits: Tensor = classifier(embedding)
+        return logits
 
     def attention(self, embedding: Tensor) -> Tensor | None:
         """Weights ``(B, |G|)`` over the rows of V ``(B, |G|, m)``, which move with them; None without attention.

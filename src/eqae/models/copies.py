@@ -13,6 +13,7 @@ from eqae.errors import ConfigError
 from eqae.groups import Group
 from eqae.models.attention import AttentionBottleneck
 from eqae.models.base import Autoencoder, Reconstruction
+from eqae.models.classifier import InvariantClassifier
 from eqae.models.equivariant import EquivariantAutoencoder
 from eqae.nn import CosetStack, DiscMask, GroupAxisBlock
 
@@ -48,13 +49,19 @@ class CopiesAutoencoder(Autoencoder):
         group: any cyclic or dihedral group.
         base: an autoencoder over :func:`base_group` of it, with the m that V is to have.
         bottleneck: an attention bottleneck over ``group`` in the reconstruction path, or None.
+        classes: K of a classifier on V; 0 for none.
 
     Raises:
         ConfigError: the copies of one image have more than four million pixels.
     """
 
     def __init__(
-        self, group: Group, base: EquivariantAutoencoder, bottleneck: AttentionBottleneck | None = None
+        self,
+        group: Group,
+        base: EquivariantAutoencoder,
+        bottleneck: AttentionBottleneck | None = None,
+        *,
+        classes: int = 0,
     ) -> None:
         super().__init__(group, base.channels, base.image_shape)
         rotations, m = Group(group.rotations, False), base.channels
@@ -65,8 +72,13 @@ class CopiesAutoencoder(Autoencoder):
         self.mirrored = CosetStack(group, rotations)
         self.copies = _copies(group, self.mirrored.cosets, self.turned.cosets)
         self.encoder = nn.ModuleList([GroupAxisBlock(rotations, m), GroupAxisBlock(group, m)])
-        self.decoder = nn.ModuleList([GroupAxisBlock(group, m), GroupAxisBlock(rotations, m)])
+        self.has_decoder = base.has_decoder
+        blocks = [GroupAxisBlock(group, m), GroupAxisBlock(rotations, m)] if self.has_decoder else []
+        self.decoder = nn.ModuleList(blocks)
         self.bottleneck = bottleneck
+        if classes:
+            self.classes = classes
+            self.classifier = InvariantClassifier(m, classes)
 
     def encode(self, images: Tensor) -> Tensor:
         """``(B, C, H, W)`` to V ``(B, |G|, m)``; all copies are encoded as one batch."""
@@ -78,7 +90,11 @@ class CopiesAutoencoder(Autoencoder):
         return rows
 
     def decode(self, embedding: Tensor) -> Tensor:
-        """V ``(B, |G|, m)`` to images ``(B, C, H, W)``: the copies that are not turned, put upright and averaged."""
+        """V ``(B, |G|, m)`` to images ``(B, C, H, W)``: the copies that are not turned, put upright and averaged; not
+        there without a decoder.
+        """
+        if not self.has_decoder:
+            return super().decode(embedding)
         views = self._decode(self._blocks(embedding)[:, self._upright()])
         return torch.stack([self.copies[k].of(view) for k, view in zip(self._upright(), views, strict=True)]).mean(0)
 

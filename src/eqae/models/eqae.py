@@ -11,7 +11,7 @@ from eqae.groups import Group, get_group
 from eqae.models.attention import AttentionBottleneck, AttentionMode, Temperature
 from eqae.models.base import Autoencoder
 from eqae.models.copies import CopiesAutoencoder, base_group
-from eqae.models.equivariant import EquivariantAutoencoder, Kernel, Width
+from eqae.models.equivariant import Classes, EquivariantAutoencoder, Kernel, Width
 
 Fields = Annotated[tuple[Width, ...], MinLen(1)]
 
@@ -29,6 +29,8 @@ def build_eqae(
     antialiased: bool = False,
     kernel: Kernel | None = None,
     stage_statistics: bool = False,
+    decoder: bool = True,
+    classes: Classes = 0,
 ) -> Autoencoder:
     """The registered ``eqae`` model.
 
@@ -47,6 +49,8 @@ def build_eqae(
         kernel: see :class:`eqae.models.equivariant.EquivariantAutoencoder`.
         stage_statistics: see :class:`eqae.models.equivariant.EquivariantAutoencoder`; neither with copies nor with
             attention.
+        decoder: whether there is one; an attention bottleneck has no purpose without.
+        classes: of a classifier on V, which the objective ``cross_entropy`` trains; 0 for none.
 
     Raises:
         ConfigError: a group, size, kernel or combination of options that no network exists for.
@@ -57,13 +61,17 @@ def build_eqae(
             "model.stage_statistics", f"true with {'copies' if copies else 'attention'}", "false",
             "construction: steerable without attention has them, construction: copies and attention do not",
         )  # fmt: skip
+    if attention is not None and not decoder:
+        raise ConfigError(
+            "model.attention", f"{attention} without a decoder", "model.decoder: true", "remove one of both"
+        )
     bottleneck = _bottleneck(chosen, code, attention, attention_mode, attention_temperature)
     network = EquivariantAutoencoder(
         base_group(chosen) if copies else chosen, image_shape, fields, code,
         bottleneck=None if copies else bottleneck, antialiased=antialiased, kernel=kernel,
-        stage_statistics=stage_statistics,
+        stage_statistics=stage_statistics, decoder=decoder, classes=0 if copies else classes,
     )  # fmt: skip
-    return CopiesAutoencoder(chosen, network, bottleneck) if copies else network
+    return CopiesAutoencoder(chosen, network, bottleneck, classes=classes) if copies else network
 
 
 def build_eqae_copies(
@@ -77,6 +85,8 @@ def build_eqae_copies(
     attention_temperature: Temperature = 1.0,
     antialiased: bool = False,
     kernel: Kernel | None = None,
+    decoder: bool = True,
+    classes: Classes = 0,
 ) -> Autoencoder:
     """The registered ``eqae_copies`` model: the paper's construction under a name of its own, so that tables and
     checkpoints say which it is; :func:`build_eqae` with ``construction="copies"`` and the same options otherwise.
@@ -84,7 +94,7 @@ def build_eqae_copies(
     return build_eqae(
         image_shape=image_shape, group=group, construction="copies", fields=fields, code=code, attention=attention,
         attention_mode=attention_mode, attention_temperature=attention_temperature, antialiased=antialiased,
-        kernel=kernel,
+        kernel=kernel, decoder=decoder, classes=classes,
     )  # fmt: skip
 
 

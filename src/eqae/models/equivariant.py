@@ -15,6 +15,7 @@ from eqae.groups import Group
 from eqae.models.attention import AttentionBottleneck
 from eqae.models.base import Autoencoder, Reconstruction
 from eqae.models.chains import activated, decoder_layers, encoder_stages
+from eqae.models.classifier import InvariantClassifier
 from eqae.nn import RegularConv, fibre_to_rows, plan_sizes, rows_to_fibre
 
 Width = Annotated[int, Ge(1), Le(4096)]
@@ -22,6 +23,9 @@ Width = Annotated[int, Ge(1), Le(4096)]
 
 TINY = 1e-12
 """Mean square below which a field counts as silent; the root's gradient stays finite."""
+
+Classes = Annotated[int, Ge(0), Le(100_000)]
+"""Of a model's own classifier; 0 for none."""
 
 Kernel = Annotated[int, Ge(1), Le(15)]
 """Side of a kernel in pixels."""
@@ -71,6 +75,8 @@ class EquivariantAutoencoder(Autoencoder):
         antialiased: bool = False,
         kernel: int | None = None,
         stage_statistics: bool = False,
+        decoder: bool = True,
+        classes: int = 0,
     ) -> None:
         super().__init__(group, code + 2 * sum(fields) * stage_statistics, image_shape)
         plan, side = plan_sizes(image_shape, len(fields)), _odd_kernel(kernel, group)
@@ -81,8 +87,13 @@ class EquivariantAutoencoder(Autoencoder):
         self.code = code
         self.encoder = nn.Sequential(*chain(*stages, collapse))
         self.stage_ends = tuple(accumulate(map(len, stages)))
-        self.decoder = nn.Sequential(*decoder_layers(group, image_shape[0], fields, code, plan, side))
+        self.has_decoder = decoder
+        layers = decoder_layers(group, image_shape[0], fields, code, plan, side) if decoder else []
+        self.decoder = nn.Sequential(*layers)
         self.bottleneck = bottleneck
+        if classes:
+            self.classes = classes
+            self.classifier = InvariantClassifier(self.channels, classes)
 
     @property
     def columns(self) -> dict[str, slice]:
@@ -111,7 +122,9 @@ class EquivariantAutoencoder(Autoencoder):
         return torch.cat([code, *(_statistics(fields) for fields in maps.values())], dim=2), maps
 
     def decode(self, embedding: Tensor) -> Tensor:
-        """V ``(B, |G|, m)`` to images ``(B, C, H, W)``."""
+        """V ``(B, |G|, m)`` to images ``(B, C, H, W)``; not there without a decoder."""
+        if not self.has_decoder:
+            return super().decode(embedding)
         images: Tensor = self.decoder(rows_to_fibre(embedding[..., : self.code]))
         return images
 

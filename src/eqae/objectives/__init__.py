@@ -1,5 +1,5 @@
-"""Objectives: what is minimised, pure functions of a reconstruction and what it is of. One file each.
+"""Objectives: what is minimised, each a map from one step of training to a scalar. One file each."""
 
-The second argument is :meth:`eqae.models.base.Autoencoder.views` of the clean images: ``(B, C, H, W)``, to be compared
-with ``output.images``, or, where ``output.views`` is not None, ``(B, K·C, H, W)``, to be compared with that.
-"""
+from eqae.objectives.base import Objective, Step, Subject, build_objective, check_objectives
+
+__all__ = ["Objective", "Step", "Subject", "build_objective", "check_objectives"]

@@ -5,9 +5,16 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from eqae.models.base import Reconstruction
+from eqae.objectives.base import Objective, Step
 
 
-def reconstruction(output: Reconstruction, images: Tensor) -> Tensor:
-    """Mean squared error between what the decoder gave and ``images``, the model's views of the images; a scalar."""
-    return F.mse_loss(output.images if output.views is None else output.views, images)
+class PixelReconstruction(Objective):
+    """Mean squared error between what the decoder gave and the model's views of the images."""
+
+    needs = frozenset({"decoder"})
+
+    def forward(self, step: Step) -> Tensor:
+        """A scalar."""
+        given = step.reconstruction
+        assert given is not None
+        return F.mse_loss(given.images if given.views is None else given.views, step.target)

@@ -17,6 +17,7 @@ from torch import Tensor
 from eqae.data.datamodule import ImageDataModule
 from eqae.errors import TrainingDiverged
 from eqae.files import write_atomically
+from eqae.heads.base import Head
 from eqae.models.base import Autoencoder
 from eqae.seeding import mix
 from eqae.training.module import AutoencoderModule
@@ -25,6 +26,9 @@ from eqae.training.tracking import Tracker
 
 RESUME_FILE = "last.ckpt"
 METRICS_FILE = "metrics.csv"
+SPREAD = 1e-3
+"""Of the features of different images, relative to their length, below which they count as one: rounding is 1e-6, and
+the Gram features of an untrained network differ by 0.05."""
 
 
 class EquivarianceMonitor(pl.Callback):
@@ -130,6 +134,45 @@ class StopOnNonFinite(pl.Callback):
             f"lower training.learning_rate or set training.gradient_clip: 1.0, and train again; last good state: "
             f"{last if last.exists() else 'none yet'}",
         )
+
+
+class StopOnCollapse(pl.Callback):
+    """Stops when different images have the same features: a constant agrees with itself in every view.
+
+    Raises:
+        TrainingDiverged: after an epoch, with the spread that is left and what may have caused it.
+    """
+
+    def __init__(self, images: Tensor, head: Head) -> None:
+        self.images = images
+        self.head = head
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look at a few images, in evaluation mode; those that hardly differ themselves say nothing."""
+        if relative_spread(self.images.flatten(1)) < SPREAD:
+            return
+        model = _model(pl_module)
+        model.eval()
+        with torch.no_grad(), torch.autocast(pl_module.device.type, enabled=False):
+            embedding = model.encode(_like_weights(self.images, pl_module))
+            spread = relative_spread(embedding.flatten(1) if self.head.needs_fit else self.head(embedding))
+        model.train()
+        if trainer.strategy.reduce_boolean_decision(spread >= SPREAD, all=True):
+            return
+        raise TrainingDiverged(
+            f"epoch {trainer.current_epoch}",
+            f"the features have collapsed: over {len(self.images)} images they differ by {spread:.1g} of their length",
+            f"{SPREAD:g} at least",
+            "add an objective that needs them to differ (reconstruction, or vicreg with variance and covariance), or "
+            "lower training.learning_rate",
+        )
+
+
+def relative_spread(features: Tensor) -> float:
+    """Root mean square distance of features ``(B, D)`` to their mean, relative to their root mean square length."""
+    exact = features.double()
+    size = exact.square().sum(1).mean().clamp_min(torch.finfo(torch.float64).tiny)
+    return float(((exact - exact.mean(0)).square().sum(1).mean() / size).sqrt())
 
 
 def first_not_finite(tensors: Mapping[str, Tensor | None]) -> str | None:

@@ -25,6 +25,7 @@ from eqae.data.base import Dataset
 from eqae.data.datamodule import ImageDataModule
 from eqae.errors import CheckpointError
 from eqae.files import write_atomically
+from eqae.heads.base import Head
 from eqae.models.base import Autoencoder
 from eqae.seeding import mix
 from eqae.training.augment import Augment
@@ -35,12 +36,12 @@ from eqae.training.callbacks import (
     KeepSigterm,
     MetricsFile,
     Report,
+    StopOnCollapse,
     StopOnNonFinite,
 )
-from eqae.training.module import AutoencoderModule, Objective, Optimization
+from eqae.training.module import AutoencoderModule, Optimization, Weighted
 from eqae.training.progress import Progress
 from eqae.training.tracking import Tracker
-from eqae.training.weight import Weight
 
 MONITORED_IMAGES = 32
 PICTURED_IMAGES = 4
@@ -66,8 +67,9 @@ class Recipe:
 
 def fit(
     model: Autoencoder,
+    head: Head,
     dataset: Dataset,
-    objectives: Mapping[str, tuple[Weight, Objective]],
+    objectives: Mapping[str, Weighted],
     augment: Augment,
     recipe: Recipe,
     *,
@@ -80,7 +82,7 @@ def fit(
     """Train ``model`` in place; ``directory`` receives ``metrics.csv`` and ``last.ckpt``.
 
     Raises:
-        TrainingDiverged: a loss, gradient, weight or statistic is no longer finite.
+        TrainingDiverged: a loss, gradient, weight or statistic is no longer finite, or all features are the same.
         CheckpointError: ``resume`` of a run that began with other data or another recipe.
     """
     data = ImageDataModule(
@@ -91,7 +93,7 @@ def fit(
         workers=recipe.workers,
     )
     module = AutoencoderModule(
-        model, objectives, augment, recipe.optimization, seed=recipe.seed, compiled=recipe.compile
+        model, head, objectives, augment, recipe.optimization, seed=recipe.seed, compiled=recipe.compile
     )
     facts = _facts(recipe, dataset)
     resume_file = _resume_file(directory, facts) if resume else None
@@ -101,6 +103,7 @@ def fit(
             KeepSigterm(),
             EquivarianceMonitor(watched),
             StopOnNonFinite(directory),
+            StopOnCollapse(watched, head),
             MetricsFile(directory),
             ExactResume(directory, data, facts),
             # After the resume point: what a dashboard has of an epoch is never trained, and sent, a second time.
@@ -109,7 +112,8 @@ def fit(
         trainer = _trainer(recipe, directory, callbacks)
         model.train()
         trainer.fit(module, data, ckpt_path=resume_file, weights_only=True if resume_file else None)
-    model.eval().cpu().float()  # whatever precision it was trained in
+    for trained in (model, head):  # whatever precision and device it was trained in
+        trained.eval().cpu().float()
 
 
 def _trainer(recipe: Recipe, directory: Path, callbacks: list[pl.Callback]) -> pl.Trainer:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from eqae.data.datamodule import Batch
+from eqae.heads.base import Head
 from eqae.models.base import Autoencoder, Reconstruction
-from eqae.processes import Share
+from eqae.objectives.base import Objective, Step
 from eqae.seeding import generator
 from eqae.training.augment import Augment
 from eqae.training.weight import Weight
 
 SHORTEST_CYCLE = 10
 """Steps; torch's one-cycle schedule divides by zero where its rise has no length, so fewer steps only fall."""
-
-Objective = Callable[[Reconstruction, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,14 @@ class Optimization:
     schedule: Literal["one_cycle", "cosine", "constant"]
 
 
+@dataclass(frozen=True)
+class Weighted:
+    """An objective, and what it counts."""
+
+    objective: Objective
+    weight: Weight
+
+
 class AutoencoderModule(pl.LightningModule):
     """Trains ``model`` on a weighted sum of objectives.
 
@@ -40,7 +47,8 @@ class AutoencoderModule(pl.LightningModule):
 
     Args:
         model: a built autoencoder.
-        objectives: weight and function by name; each function maps a reconstruction and its target to a scalar.
+        head: gives the features that objectives may look at; it learns nothing of its own here.
+        objectives: by name.
         augment: what happens to a training batch before it is encoded.
         optimization: AdamW's settings.
         seed: with epoch and batch it fixes every draw, so that a position in training restores them all.
@@ -53,7 +61,8 @@ class AutoencoderModule(pl.LightningModule):
     def __init__(
         self,
         model: Autoencoder,
-        objectives: Mapping[str, tuple[Weight, Objective]],
+        head: Head,
+        objectives: Mapping[str, Weighted],
         augment: Augment,
         optimization: Optimization,
         *,
@@ -62,28 +71,41 @@ class AutoencoderModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.model = model
-        self.objectives = dict(objectives)
+        self.objectives = nn.ModuleDict({name: weighted.objective for name, weighted in objectives.items()})
+        self.weights = {name: weighted.weight for name, weighted in objectives.items()}
         self.augment = augment
         self.optimization = optimization
         self.seed = seed
         self.losses: dict[str, Tensor] = {}
-        # In a tuple, so that the compiled twin is not registered as a second copy of the weights.
-        self._forward_pass = (torch.compile(model, fullgraph=True) if compiled else model,)
+        self.needs = frozenset[str]().union(*(weighted.objective.needs for weighted in objectives.values()))
+        self.views = max(weighted.objective.views for weighted in objectives.values())
+        # In tuples, so that neither the compiled twin nor what a head shares with the model is registered twice.
+        forward = model if "decoder" in self.needs else model.encode
+        self._forward_pass = (torch.compile(forward, fullgraph=True) if compiled else forward,)
+        self._head = (head,)
+
+    def on_fit_start(self) -> None:
+        """Bring the head to where the weights are."""
+        self._head[0].to(next(self.model.parameters()))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch of images ``(B, C, H, W)``, or of this process's share of it."""
         # The 0 stands where a process's number once was: without it older runs could not be repeated.
         draws = generator(self.seed, "augment", self.current_epoch, batch_idx, 0)
-        inputs, target = self.augment(batch.images, draws, batch.share)
-        return self._loss("train", inputs, target, batch.share, self.trainer.world_size)
+        inputs, images = self.augment.views(batch.images, draws, batch.share, self.views)
+        return self._loss("train", inputs, images, batch, self.trainer.world_size)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Loss of held-out images as they are, all of them in every process."""
-        self._loss("validation", batch.images, batch.images, batch.share)
+        """Loss of held-out images, all of them in every process: as they are, or in the same views every time."""
+        inputs = images = batch.images
+        if self.views > 1:
+            draws = generator(self.seed, "validation views", batch_idx)
+            inputs, images = self.augment.views(images, draws, batch.share, self.views)
+        self._loss("validation", inputs, images, batch)
 
     def configure_optimizers(self) -> Any:
         """AdamW with decay on filters only, and the chosen schedule over all steps."""
-        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        parameters = [p for p in self.parameters() if p.requires_grad]
         groups = [
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.optimization.weight_decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
@@ -104,24 +126,48 @@ class AutoencoderModule(pl.LightningModule):
             case "constant":
                 return None
 
-    def _loss(self, stage: str, inputs: Tensor, target: Tensor, share: Share, processes: int = 1) -> Tensor:
-        output: Reconstruction = self._forward_pass[0](inputs)
-        # Losses are taken in float32 whatever the precision of the layers.
-        output = Reconstruction._make(None if part is None else part.float() for part in output)
-        target = self.model.views(target)
+    def _loss(self, stage: str, inputs: Tensor, images: Tensor, batch: Batch, processes: int = 1) -> Tensor:
+        step, share = self._step(inputs, images, batch.labels), batch.share
         # Gradients and figures are averaged over processes, whose shares may differ by an image.
         counts = share.weight(processes)
-        terms = {name: counts * function(output, target) for name, (_, function) in self.objectives.items()}
+        # Losses are taken in float32 whatever the precision of the layers.
+        with torch.autocast(inputs.device.type, enabled=False):
+            terms = {name: counts * self._term(objective, step) for name, objective in self.objectives.items()}
         weights = self._weights()
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         logged = {f"{stage}/{name}": term.detach() for name, term in terms.items()} | {f"{stage}/loss": loss.detach()}
-        moving = [name for name, (weight, _) in self.objectives.items() if not weight.is_constant]
+        moving = [name for name, weight in self.weights.items() if not weight.is_constant]
         logged |= {f"{stage}/{name}_weight": torch.tensor(weights[name]) for name in moving}
         self.losses = logged
         self.log_dict(logged, on_step=False, on_epoch=True, batch_size=share.total, sync_dist=True)
         return loss
 
+    def _step(self, inputs: Tensor, images: Tensor, labels: Tensor) -> Step:
+        """Encode ``inputs``, and compute of the rest what an objective needs."""
+        given = self._forward_pass[0](inputs)
+        reconstruction = None
+        if isinstance(given, Reconstruction):
+            reconstruction = Reconstruction._make(None if part is None else part.float() for part in given)
+        embedding = given.float() if reconstruction is None else reconstruction.embedding
+        return Step(
+            images=images,
+            target=self.model.views(images) if reconstruction is not None else images,
+            embedding=embedding,
+            features=self._head[0](embedding) if "features" in self.needs else None,
+            reconstruction=reconstruction,
+            logits=self.model.logits(embedding).float() if "classifier" in self.needs else None,
+            labels=labels.repeat(self.views),
+            views=self.views,
+        )
+
+    @staticmethod
+    def _term(objective: nn.Module, step: Step) -> Tensor:
+        """One loss; an objective that does not ask for labels cannot see them."""
+        assert isinstance(objective, Objective)
+        loss: Tensor = objective(step if "labels" in objective.needs else step._replace(labels=None))
+        return loss
+
     def _weights(self) -> dict[str, float]:
         """What each objective counts now."""
         progress = self.trainer.global_step / self.trainer.estimated_stepping_batches
-        return {name: weight.at(progress) for name, (weight, _) in self.objectives.items()}
+        return {name: weight.at(progress) for name, weight in self.weights.items()}

@@ -1,0 +1,98 @@
+"""Where an object stands: the pose that turns a canonical image into the one that was seen."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from eqae.data.transforms import rotate
+from eqae.errors import ConfigError
+from eqae.groups import Group
+from eqae.nn.fibre import GroupAxisLinear
+
+TINY = 1e-12
+
+
+class PredictedPose(nn.Module):
+    """A turn by any angle and, for dihedral groups, a mirroring, read off V equivariantly (Winter et al. 2022,
+    arXiv:2202.07559: the group action estimator).
+
+    One equivariant score a row; the first harmonic of the scores over the turns is a vector that turns with the image,
+    and its angle is the pose. Dihedral groups have two such vectors, one for each mirroring, which trade places when
+    the image is mirrored; the longer one is chosen (straight-through: gradients are those of a softmax of the
+    lengths). Exactly equivariant for the group's exact elements, and at every angle as far as V is.
+
+    Args:
+        group: of V; at least three turns, or its first harmonic has no angle.
+        channels: m.
+
+    Raises:
+        ConfigError: fewer than three turns.
+    """
+
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(self, group: Group, channels: int) -> None:
+        if group.rotations < 3:
+            raise ConfigError(
+                "objective.aligned_reconstruction.alignment", f"'pose' with group {group.name}",
+                "a group of three turns or more", "alignment: minimum, which needs no pose, or model.group: D4",
+            )  # fmt: skip
+        super().__init__()
+        self.turns = group.rotations
+        self.score = nn.Sequential(
+            GroupAxisLinear(group, channels, channels, gain=2.0), nn.ReLU(), GroupAxisLinear(group, channels, 1)
+        )
+        angles = torch.arange(group.rotations, dtype=torch.float64) * (2 * math.pi / group.rotations)
+        self.register_buffer("cos", angles.cos().float(), persistent=False)
+        self.register_buffer("sin", angles.sin().float(), persistent=False)
+
+    def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """V ``(B, |G|, m)`` to angles in degrees ``(B, M)`` of the M mirrorings, and their one-hot choice ``(B, M)``.
+
+        M is 2 for dihedral groups, not mirrored and mirrored, else 1.
+        """
+        scores = self.score(embedding).squeeze(-1).unflatten(1, (-1, self.turns))
+        x, y = scores @ self.cos, scores @ self.sin
+        lengths = (x.square() + y.square() + TINY).sqrt()
+        soft = lengths.softmax(1)
+        hard = torch.zeros_like(soft).scatter(1, soft.argmax(1, keepdim=True), 1.0)
+        return torch.rad2deg(torch.atan2(y, x + TINY)), hard + (soft - soft.detach())
+
+    def place(self, canonical: Tensor, embedding: Tensor) -> Tensor:
+        """Canonical images ``(B, C, H, W)`` in the poses of the images behind V ``(B, |G|, m)``."""
+        angles, choice = self(embedding)
+        both = (canonical, canonical.flip(-1))[: angles.shape[1]]
+        placed = torch.stack([rotate(image, angles[:, k], mode="bilinear") for k, image in enumerate(both)], 1)
+        return torch.einsum("bm,bmchw->bchw", choice, placed)
+
+
+def orbit(images: Tensor, group: Group) -> Tensor:
+    """``g⁻¹x`` for every element g, ``(B, |G|, C, H, W)``, bilinear where pixels do not move onto pixels."""
+    exact = set(group.exact_elements)
+    moved = []
+    for g in group.inverses:
+        if g in exact:
+            moved.append(group.act(g, images))
+        else:
+            mirrored = images.flip(-1) if group.elements[g].flip else images
+            moved.append(rotate(mirrored, group.angle(g), mode="bilinear"))
+    return torch.stack(moved, 1)
+
+
+def least_error(canonical: Tensor, images: Tensor, group: Group) -> Tensor:
+    """Mean over images of the least mean squared error over the group, ``min_g |x − g x̂|²``; a scalar.
+
+    ``g⁻¹`` moves the image instead of the canonical one, which is the same on the pixel lattice, and off it spares the
+    gradient an interpolation.
+
+    Args:
+        canonical: x̂, ``(B, C, H, W)``.
+        images: x, of the same shape.
+        group: over which the least is taken.
+    """
+    errors = (orbit(images, group) - canonical.unsqueeze(1)).square().flatten(2).mean(2)
+    return errors.amin(1).mean()

@@ -1,0 +1,138 @@
+"""What an objective is: a map from one step of training to the scalar that is minimised."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple
+
+from torch import Tensor, nn
+
+from eqae.errors import ConfigError
+from eqae.groups import Group
+from eqae.heads.base import Head
+from eqae.models.base import Autoencoder, Reconstruction
+from eqae.registry import OBJECTIVES
+
+Need = Literal["decoder", "features", "classifier", "labels"]
+"""What an objective reads of a step beyond V: it is computed, or handed over, for objectives that say so alone."""
+
+
+class Step(NamedTuple):
+    """What one step of training gives to the objectives: B images, each seen in K views, view after view.
+
+    Attributes:
+        images: what each view shows, before its corruption by noise, ``(K·B, C, H, W)``.
+        target: what the decoder is to give: :meth:`eqae.models.base.Autoencoder.views` of ``images``.
+        embedding: V, ``(K·B, |G|, m)``.
+        features: of the run's head, ``(K·B, D)``; None where nobody needs ``"features"``.
+        reconstruction: what the decoder gave; None where nobody needs the ``"decoder"``.
+        logits: of the model's own classifier, ``(K·B, classes)``; None where nobody needs the ``"classifier"``.
+        labels: ``(K·B,)``, -1 where there is none; None for objectives that do not need ``"labels"``.
+        views: K.
+    """
+
+    images: Tensor
+    target: Tensor
+    embedding: Tensor
+    features: Tensor | None = None
+    reconstruction: Reconstruction | None = None
+    logits: Tensor | None = None
+    labels: Tensor | None = None
+    views: int = 1
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The model that an objective is built for, as far as it may know it.
+
+    Attributes:
+        group: of the model.
+        channels: m.
+        width: D, the number of features of the run's head.
+        image_shape: ``(C, H, W)``.
+        classes: how many the dataset names.
+    """
+
+    group: Group
+    channels: int
+    width: int
+    image_shape: tuple[int, int, int]
+    classes: int
+
+    @classmethod
+    def of(cls, model: Autoencoder, head: Head, classes: int) -> Subject:
+        """A model under a head, on images of ``classes`` classes."""
+        return cls(model.group, model.channels, head.width, model.image_shape, classes)
+
+
+class Objective(nn.Module):
+    """Base of all objectives. What it learns itself (a projection, prototypes, a decoder of its own) is trained with
+    the model and not stored with it.
+
+    Attributes:
+        needs: what it reads of a :class:`Step` beyond V.
+        views: how many views of each image it needs.
+        compares_images: whether the loss of an image depends on the others in the batch.
+    """
+
+    needs: frozenset[Need] = frozenset()
+    views: int = 1
+    compares_images: bool = False
+
+    def forward(self, step: Step) -> Tensor:
+        """The mean over images, in float32; a scalar."""
+        raise NotImplementedError
+
+    def check(self, batch_size: int, images: int) -> None:
+        """Refuse a training that cannot work.
+
+        Args:
+            batch_size: images a step; the last one of an epoch has two at least.
+            images: that are trained on.
+
+        Raises:
+            ConfigError: with what would work.
+        """
+
+
+def build_objective(name: str, subject: Subject, options: Mapping[str, Any], where: str = "objective") -> Objective:
+    """The objective called ``name`` for ``subject``.
+
+    Raises:
+        ConfigError: unknown name or option, or an objective that the model cannot be trained by.
+    """
+    accepted = inspect.signature(OBJECTIVES.get(name, where)).parameters
+    context = {key: getattr(subject, key) for key in asdict(subject) if key in accepted}
+    objective: Objective = OBJECTIVES.build(name, options, where, **context)
+    return objective
+
+
+def check_objectives(objectives: Mapping[str, Objective], model: Autoencoder, head: Head) -> None:
+    """Refuse objectives that ask for what ``model`` has not, and a decoder that nothing would train.
+
+    Raises:
+        ConfigError: with the objective, and what to change.
+    """
+    for name, objective in objectives.items():
+        if "decoder" in objective.needs and not model.has_decoder:
+            raise ConfigError(
+                f"objective.{name}", "the model has no decoder", "a model with one",
+                "set model.decoder: true, or remove this objective",
+            )  # fmt: skip
+        if "classifier" in objective.needs and not model.classes:
+            raise ConfigError(
+                f"objective.{name}", "the model has no classifier", "a model with one",
+                "set model.classes to the number of classes",
+            )  # fmt: skip
+        if "features" in objective.needs and head.needs_fit:
+            raise ConfigError(
+                "head", "it is fitted after training", f"a head that objective.{name} can train through",
+                "leave whiten and pca to the list of heads, which are judged on the trained model",
+            )  # fmt: skip
+    if model.has_decoder and not any("decoder" in objective.needs for objective in objectives.values()):
+        raise ConfigError(
+            "objective", f"{', '.join(objectives)}: none of them trains the decoder", "one that does",
+            "set model.decoder: false, or add objective.reconstruction=1.0",
+        )  # fmt: skip

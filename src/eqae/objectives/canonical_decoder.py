@@ -1,0 +1,36 @@
+"""From an invariant code to an image in a pose of the decoder's own choice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from annotated_types import MinLen
+from torch import Tensor, nn
+
+from eqae.groups import C1
+from eqae.models.chains import decoder_layers
+from eqae.models.equivariant import Width
+from eqae.nn import plan_sizes
+
+Fields = Annotated[tuple[Width, ...], MinLen(1)]
+"""Channels of the decoder's stages, the one nearest to the image first."""
+
+
+class CanonicalDecoder(nn.Module):
+    """Code ``(B, d)`` to images ``(B, C, H, W)``: the plain decoder, since a code without pose has nothing to move."""
+
+    def __init__(self, image_shape: tuple[int, int, int], fields: Sequence[int], code: int) -> None:
+        super().__init__()
+        plan = plan_sizes(image_shape, len(fields))
+        self.layers = nn.Sequential(*decoder_layers(C1, image_shape[0], fields, code, plan, 3))
+
+    def forward(self, code: Tensor) -> Tensor:
+        """``(B, d)`` to ``(B, C, H, W)``."""
+        images: Tensor = self.layers(code[..., None, None])
+        return images
+
+
+def coder(width: int, code: int) -> nn.Sequential:
+    """Features ``(B, D)`` to a code ``(B, d)``: standardised over the batch, and one dense layer."""
+    return nn.Sequential(nn.BatchNorm1d(width, affine=False), nn.Linear(width, code))

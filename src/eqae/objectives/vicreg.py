@@ -1,0 +1,80 @@
+"""Agreement of two views without negatives, kept from collapsing by variance and covariance."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from annotated_types import Ge
+from torch import Tensor
+
+from eqae.errors import ConfigError
+from eqae.objectives.base import Objective, Step
+from eqae.objectives.projection import Projection, Widths
+
+Share = Annotated[float, Ge(0)]
+FEWEST = 8
+"""Images a step below which variance and covariance say nothing."""
+TINY = 1e-4
+"""Added to variances under the root, as in the paper."""
+
+
+class VICReg(Objective):
+    """Variance-invariance-covariance regularisation (Bardes, Ponce & LeCun 2022, arXiv:2105.04906, equations 1 to 6).
+
+    Views of one image agree, every coordinate keeps a deviation of 1, and no two coordinates say the same.
+
+    Args:
+        width: D.
+        invariance: λ, of the mean squared distance of two views.
+        variance: μ, of the hinge on deviations below 1.
+        covariance: ν, of squared covariances.
+        projection: widths of the layers behind the features.
+    """
+
+    needs = frozenset({"features"})
+    views = 2
+    compares_images = True
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        invariance: Share = 25.0,
+        variance: Share = 25.0,
+        covariance: Share = 1.0,
+        projection: Widths = (256, 256),
+    ) -> None:
+        super().__init__()
+        self.weights = invariance, variance, covariance
+        self.projection = Projection(width, projection)
+
+    def forward(self, step: Step) -> Tensor:
+        """A scalar."""
+        assert step.features is not None
+        first, second = self.projection(step.features).chunk(2)
+        invariance, variance, covariance = self.weights
+        spread = (variance_hinge(first) + variance_hinge(second)) / 2
+        shared = squared_covariances(first) + squared_covariances(second)
+        return invariance * F.mse_loss(first, second) + variance * spread + covariance * shared
+
+    def check(self, batch_size: int, images: int) -> None:
+        """Refuse batches too small for a covariance."""
+        if min(batch_size, images) < FEWEST:
+            raise ConfigError(
+                "objective.vicreg", f"{min(batch_size, images)} images a step", f"at least {FEWEST}",
+                "raise training.batch_size: covariances are taken over a batch",
+            )  # fmt: skip
+
+
+def variance_hinge(values: Tensor) -> Tensor:
+    """Mean over coordinates of ``max(0, 1 − deviation)``, of ``(B, d)``."""
+    return torch.relu(1 - (values.var(0) + TINY).sqrt()).mean()
+
+
+def squared_covariances(values: Tensor) -> Tensor:
+    """Sum of the squared covariances of different coordinates, divided by their number d; of ``(B, d)``."""
+    centred = values - values.mean(0)
+    matrix = centred.T @ centred / (len(values) - 1)
+    return (matrix.square().sum() - matrix.diagonal().square().sum()) / values.shape[1]

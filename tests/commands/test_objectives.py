@@ -1,0 +1,128 @@
+"""Every objective by the user's command: it trains, features stay invariant, mistakes are named before training."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import eqae
+from eqae.commands.train import main
+from eqae.registry import OBJECTIVES
+
+Arguments = Callable[..., list[str]]
+OPTIONS = {
+    "aligned_reconstruction": "{code: 4, fields: [4, 4]}", "variational": "{code: 4, fields: [4, 4]}",
+    "prototypes": "{count: 8, projection: [16, 8]}", "contrastive": "{projection: [16, 8]}",
+    "vicreg": "{projection: [16, 16]}", "cross_entropy": "{smoothing: 0.1}",
+}  # fmt: skip
+NETWORKS = {
+    "reconstruction": "{name: eqae, fields: [3, 4], code: 6}",
+    "attention_entropy": "{name: eqae, fields: [3, 4], code: 6, attention: 5}",
+    "cross_entropy": "{name: eqae, fields: [3, 4], code: 6, decoder: false, classes: 3}",
+}
+BARE = "{name: eqae, fields: [3, 4], code: 6, decoder: false}"
+
+
+def trained_by(name: str, *more: str) -> list[str]:
+    """Overrides that train a small network by one objective."""
+    return [
+        f"model={NETWORKS.get(name, BARE)}", f"objective={{{name}: {OPTIONS.get(name, '1.0')}}}", "head=mean_max",
+        "heads=[]", "baselines={}", "evaluators=[invariance]", "training.epochs=2", "name=run", *more,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OBJECTIVES.names())
+def test_every_objective_trains_a_checkpoint_whose_features_are_invariant(
+    name: str, tiny: Arguments, tiny_npz: Path, tmp_path: Path
+) -> None:
+    assert main(tiny("eqae_p4m.yaml", *trained_by(name, "augmentation.orientation=o2"))) == 0
+    rows = json.loads((tmp_path / "run" / "results.json").read_text())["rows"]
+    errors = [r["value"] for r in rows if (r["metric"], r["condition"]) == ("relative_invariance_error", "D4")]
+    assert len(errors) == 2  # trained and untrained
+    assert max(errors) < 1e-5
+    with (tmp_path / "run" / "metrics.csv").open() as file:
+        figures = list(csv.DictReader(file))
+    assert len(figures) == 2
+    assert all(np.isfinite(float(row[f"{part}/{name}"])) for row in figures for part in ("train", "validation"))
+    images = np.load(tiny_npz)["images"][:5]
+    assert eqae.load_extractor(tmp_path / "run").transform(images).shape == (5, 12)
+
+
+def test_objectives_are_weighted_together_over_a_head_that_training_passes_through(
+    tiny: Arguments, tmp_path: Path
+) -> None:
+    objective = "objective={reconstruction: 1.0, contrastive: {weight: {from: 0.0, to: 0.1}, projection: [16, 8]}}"
+    network = "model={name: eqae, group: D6, fields: [3, 4], code: 6, kernel: 3}"
+    settings = (network, objective, "head={name: gram, post: [signed_root, l2]}")
+    assert main(tiny("eqae_p4m.yaml", *trained_by("reconstruction", *settings))) == 0
+    with (tmp_path / "run" / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        weighted = float(row["validation/contrastive_weight"]) * float(row["validation/contrastive"])
+        assert float(row["validation/loss"]) == pytest.approx(float(row["validation/reconstruction"]) + weighted)
+
+
+def test_an_interrupted_contrast_continues_to_the_same_weights(
+    tiny: Arguments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The projection and its optimiser's moments are part of the resume point."""
+    shapes = ("augmentation={orientation: o2, scale: 0.2, shear: 0.2, shift: 1, blur: 0.5, contrast: 0.2}",)
+    arguments = tiny("eqae_p4m.yaml", *trained_by("contrastive", *shapes, "training.epochs=3"))
+    assert main([*arguments, "name=whole"]) == 0
+    from eqae.training import callbacks
+
+    advance = callbacks.ExactResume.on_train_epoch_end
+
+    def interrupt(self, trainer, module) -> None:  # type: ignore[no-untyped-def]
+        advance(self, trainer, module)
+        if trainer.current_epoch == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.ExactResume, "on_train_epoch_end", interrupt)
+        assert main([*arguments, "name=cut"]) == 130
+    torch.manual_seed(99)
+    assert main([*arguments, "name=cut", "--resume"]) == 0
+    for file in ("model.safetensors", "metrics.csv"):
+        assert (tmp_path / "cut" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+
+
+def test_training_with_labels_says_so(tiny: Arguments, tmp_path: Path) -> None:
+    assert main(tiny("eqae_p4m.yaml", *trained_by("cross_entropy"))) == 0
+    assert "; labels" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["objective={contrastive: 1.0}"], "set model.decoder: false"),
+        (trained_by("reconstruction", f"model={BARE}"), "set model.decoder: true"),
+        (trained_by("cross_entropy", f"model={BARE}"), "set model.classes"),
+        (trained_by("cross_entropy", "model.classes=7"), "model.classes: 7; expected 3"),
+        (trained_by("contrastive", "training.batch_size=4"), "training.batch_size"),
+        (trained_by("prototypes", "objective.prototypes.count=5000"), "objective.prototypes.count"),
+        (trained_by("contrastive", "objective.contrastive.temprature=1"), "did you mean 'temperature'?"),
+        (trained_by("contrastive", "objective.contrastive.weight=-1"), "objective.contrastive.weight"),
+        (trained_by("contrastive", "head={name: gram, post: [whiten]}"), "leave whiten and pca to the list of heads"),
+        (trained_by("contrastive", "training.devices=2"), "processes do not exchange"),
+        (trained_by("aligned_reconstruction", "model.group=D2"), "alignment: minimum"),
+        (trained_by("variational", "objective.variational.over=E4"), "unknown group 'E4'"),
+        (["objective={contrast: 1.0}"], "did you mean 'contrastive'?"),
+        (["augmentation.scale=-0.1"], "augmentation.scale"),
+        (["model.attention=8", "model.decoder=false"], "model.attention"),
+    ],
+)
+def test_a_mistake_is_named_and_nothing_is_written(
+    overrides: list[str], message: str, tiny: Arguments, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(tiny("eqae_p4m.yaml", *overrides)) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert not list(tmp_path.iterdir())

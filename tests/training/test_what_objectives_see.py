@@ -1,0 +1,120 @@
+"""What reaches an objective, and what stops a training whose features have become one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from eqae.data.base import Dataset, Images
+from eqae.errors import TrainingDiverged
+from eqae.heads import build_head
+from eqae.models import build_model
+from eqae.objectives import Objective, Step
+from eqae.training.augment import Augment
+from eqae.training.callbacks import relative_spread
+from eqae.training.fit import Recipe, fit, seed_everything
+from eqae.training.module import Optimization, Weighted
+from eqae.training.tracking import NoTracker
+from eqae.training.weight import Weight
+
+
+class Recorder(Objective):
+    """Keeps what it was shown."""
+
+    def __init__(self, needs: frozenset[str] = frozenset(), views: int = 1) -> None:
+        super().__init__()
+        self.needs = needs  # type: ignore[assignment]
+        self.views = views
+        self.seen: list[tuple[bool, Step]] = []
+
+    def forward(self, step: Step) -> Tensor:
+        self.seen.append((self.training, step))
+        return step.embedding.square().mean()
+
+
+class ToOne(Objective):
+    """The shortest way to features that say nothing."""
+
+    needs = frozenset({"features"})
+
+    def forward(self, step: Step) -> Tensor:
+        assert step.features is not None
+        return (step.features - 1).square().mean()
+
+
+def dataset(pixels: Tensor | None = None) -> Dataset:
+    generator = torch.Generator().manual_seed(0)
+    grey = torch.randint(0, 256, (40, 1, 12, 12), generator=generator, dtype=torch.uint8) if pixels is None else pixels
+    images = Images(grey, torch.arange(len(grey)) % 4)
+    return Dataset("noise", images, images, ("a", "b", "c", "d"))
+
+
+def train(folder: Path, objectives: dict[str, Objective], data: Dataset, *, epochs: int = 1, rate: float = 1e-3) -> None:
+    seed_everything(0, "weights")
+    model = build_model("eqae", (1, 12, 12), {"fields": [2, 3], "code": 4, "decoder": False})
+    recipe = Recipe(
+        epochs=epochs, batch_size=8, optimization=Optimization(rate, 0.0, "constant"), gradient_clip=None,
+        validation=0.2, precision="32-true", accelerator="cpu", devices=1, machines=1, workers=0, compile=False, seed=0,
+    )  # fmt: skip
+    weighted = {name: Weighted(objective, Weight(1.0, 1.0)) for name, objective in objectives.items()}
+    fit(
+        model, build_head("mean_max", model, {}), data, weighted, Augment("o2", shift=1.0, noise=0.1), recipe,
+        directory=folder, label="m", tracker=NoTracker(), console=Console(quiet=True),
+    )  # fmt: skip
+
+
+def test_labels_are_seen_by_those_who_ask_for_them_alone(tmp_path: Path) -> None:
+    blind, sighted = Recorder(), Recorder(frozenset({"labels"}))
+    train(tmp_path, {"blind": blind, "sighted": sighted}, dataset())
+    assert all(step.labels is None for _, step in blind.seen)
+    assert all(step.labels is not None and len(step.labels) == len(step.images) for _, step in sighted.seen)
+
+
+def test_what_nobody_needs_is_not_computed(tmp_path: Path) -> None:
+    recorder = Recorder()
+    train(tmp_path, {"plain": recorder}, dataset())
+    assert all(s.features is None and s.reconstruction is None and s.logits is None for _, s in recorder.seen)
+
+
+def test_two_views_of_an_image_differ_and_stand_a_batch_apart(tmp_path: Path) -> None:
+    recorder = Recorder(frozenset({"features", "labels"}), views=2)
+    train(tmp_path, {"views": recorder}, dataset(), epochs=2)
+    for _, step in recorder.seen:
+        first, second = step.images.chunk(2)
+        assert not torch.equal(first, second)
+        assert step.labels is not None
+        assert torch.equal(*step.labels.chunk(2))
+        assert step.features is not None
+        assert step.features.shape == (len(step.images), 8)
+        # Turned, mirrored and moved copies keep most of their brightness: they are views of the same images.
+        brightness = torch.corrcoef(torch.stack([first.flatten(1).mean(1), second.flatten(1).mean(1)]))
+        assert len(first) < 4 or brightness[0, 1] > 0.5
+
+
+def test_validation_sees_the_same_views_in_every_epoch_and_training_does_not(tmp_path: Path) -> None:
+    recorder = Recorder(views=2)
+    train(tmp_path, {"views": recorder}, dataset(), epochs=2)
+    validation = [step.images for training, step in recorder.seen if not training]
+    assert len(validation) == 2
+    assert torch.equal(*validation)
+    training = [step.images for training, step in recorder.seen if training]
+    assert not torch.equal(training[0], training[4])
+
+
+def test_features_that_become_one_stop_the_training(tmp_path: Path) -> None:
+    with pytest.raises(TrainingDiverged, match="collapsed"):
+        train(tmp_path, {"to_one": ToOne()}, dataset(), epochs=60, rate=3e-2)
+
+
+def test_images_that_hardly_differ_are_no_collapse(tmp_path: Path) -> None:
+    train(tmp_path, {"plain": Recorder()}, dataset(torch.full((40, 1, 12, 12), 100, dtype=torch.uint8)))
+
+
+def test_the_spread_is_zero_for_a_constant_and_one_for_opposites() -> None:
+    assert relative_spread(torch.full((4, 3), 7.0)) == 0
+    assert relative_spread(torch.tensor([[1.0, 2.0], [-1.0, -2.0]])) == 1
+    assert relative_spread(torch.zeros(4, 3)) == 0
