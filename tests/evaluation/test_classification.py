@@ -187,3 +187,13 @@ def test_the_probe_of_few_images_is_the_one_scikit_learn_finds_among_all_feature
     unseen = rng.normal(size=(500, 150)).astype(np.float32)
     assert (reduced.predict(unseen) == direct.predict(unseen)).mean() > 0.99
     assert np.linalg.norm(reduced.coef_ - direct.coef_) < 0.01 * np.linalg.norm(direct.coef_)
+
+
+def test_a_classifier_of_its_own_is_judged_where_it_knows_the_classes(make_evidence: MakeEvidence) -> None:
+    evidence = make_evidence(classes=3, test=90)
+    logits = np.eye(3, dtype=np.float32)[evidence.test.labels]
+    logits[:9] = np.roll(logits[:9], 1, axis=1)
+    found = scores(replace(evidence, logits=logits))
+    assert found["classifier_accuracy", ""].value == pytest.approx(0.9)
+    assert ("classifier_accuracy", "") not in scores(replace(evidence, logits=np.zeros((90, 1000), np.float32)))
+    assert ("classifier_accuracy", "") not in scores(replace(evidence, logits=None))

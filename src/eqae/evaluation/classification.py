@@ -30,11 +30,12 @@ def _seconds(scale: Scale) -> float:
     return 5e-4 * scale.train + (train * (1600 * scale.classes + 2 * scale.test) + mlp) / 4e10
 
 
-@evaluator(needs={"orbits"}, cost=_seconds)
+@evaluator(needs={"orbits", "logits"}, cost=_seconds)
 def evaluate_classification(
     evidence: Evidence, *, labels_per_class: tuple[Annotated[int, Ge(1)], ...] = (1, 10, 100)
 ) -> Findings:
-    """Accuracies of a linear probe, a small MLP and nearest neighbours on the test images.
+    """Accuracies of a linear probe, a small MLP and nearest neighbours on the test images, and of the model's own
+    classifier, where it has one for the classes of the dataset.
 
     All are fitted on the training features, standardised there. The linear probe is fitted on upright images once,
     and judged on upright test images and, under each condition of ``evidence.turned``, on turned ones, which it never
@@ -57,6 +58,7 @@ def evaluate_classification(
     names = evidence.class_names
     scores += [few_label_score(train, test, count, evidence.seed, names) for count in labels_per_class]
     scores += _turned_scores(evidence, linear)
+    scores += _own_classifier(evidence)
     classes = evidence.class_names or tuple(map(str, range(int(max(train[1].max(), test[1].max())) + 1)))
     matrix = confusion(predicted, test[1], len(classes))
     return Findings(tuple(scores), {"confusion": {"matrix": matrix, "classes": list(classes)}})
@@ -78,6 +80,14 @@ def _turned_scores(evidence: Evidence, probe: LinearProbe) -> Iterator[Score]:
         columns = (features.values[known, o] for o in range(1, features.values.shape[1]))
         right = np.stack([probe.predict(values) == labels for values in columns], axis=1).mean(axis=1)
         yield mean_score("linear_probe_accuracy", right, seed=evidence.seed, higher_is_better=True, condition=condition)
+
+
+def _own_classifier(evidence: Evidence) -> Iterator[Score]:
+    """What the classifier that was trained with the model says of the test images."""
+    known = evidence.test.labels != UNLABELED
+    if evidence.logits is not None and evidence.logits.shape[1] == len(evidence.class_names):
+        said = evidence.logits[known].argmax(axis=1)
+        yield _score("classifier_accuracy", said, evidence.test.labels[known], evidence.seed)
 
 
 def _score(metric: str, predicted: IntArray, labels: IntArray, seed: int) -> Score:
