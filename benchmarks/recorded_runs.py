@@ -1,0 +1,189 @@
+"""Tables that take long: runs trained by ``train.py`` one at a time, and their figures kept as JSON.
+
+What the JSON holds is not trained again, unless its config has changed since; an interrupted run is resumed. Several
+calls may share the work; each merges its figures into the same JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fcntl import LOCK_EX, flock
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from eqae.checkpoint import read_manifest
+from eqae.commands.resolving import read_config
+from eqae.commands.shell import guarded
+from eqae.commands.train import train
+from eqae.config import Config, parse_config
+from eqae.evaluation.results import UNTRAINED, Results
+from eqae.files import write_atomically
+from eqae.runs import RunDirectory
+from eqae.yaml_file import read_yaml
+
+Entry = dict[str, Any]
+"""One run of the JSON: dataset, network, seed, recipe, time, parameters, machine, and figures by head."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """The runs behind one table.
+
+    Attributes:
+        configs: folder of the networks' files, ``NETWORK.yaml``.
+        output: folder of the runs, ``DATA/NETWORK-sSEED``.
+        overrides: what a dataset needs besides its name; empty where it needs nothing.
+        figures: metric and condition of what is kept of a run.
+        complete: whether an entry has all that the table wants of it.
+        command: that makes the whole table.
+    """
+
+    configs: Path
+    output: Path
+    overrides: Callable[[str, str], Sequence[str]]
+    figures: Sequence[tuple[str, str]]
+    complete: Callable[[Entry], bool]
+    command: str
+
+    def run(self, data: str, network: str, seed: int) -> RunDirectory:
+        """Where a network of the table lies."""
+        return RunDirectory(self.output / data / f"{network}-s{seed}")
+
+    def asked(self, data: str, network: str, seed: int, root: str | None = None) -> list[str]:
+        """What a network of the table changes in its config."""
+        run = self.run(data, network, seed)
+        return [
+            *self.overrides(data, network), f"seed={seed}", f"output={run.path.parent}", f"name={run.path.name}",
+            "tracking.wandb=disabled", *([f"data.root={root}"] if root else []),
+        ]  # fmt: skip
+
+    def wanted_recipe(self, data: str, network: str) -> str:
+        """The recipe that the table asks for today."""
+        return recipe_of(read_config(self.configs / f"{network}.yaml", self.asked(data, network, 0)))
+
+    def current(self, path: Path) -> list[Entry]:
+        """The entries whose recipe is that of today."""
+        return [entry for entry in recorded(path) if entry["recipe"] == self._known_recipe(entry)]
+
+    def make(self, data: str, network: str, seed: int, root: str | None, path: Path, console: Console) -> int:
+        """Train and judge one network unless it is on record, or go on where it stopped; an exit code."""
+        key = (data, network, seed)
+        if any(key_of(entry) == key and self.complete(entry) for entry in self.current(path)):
+            console.print(f"{data} {network} seed {seed}: on record", highlight=False)
+            return 0
+        run = self.run(data, network, seed)
+        if not run.is_finished and (code := self._train(data, network, seed, root, console)):
+            return code
+        entry = self._entry(data, network, seed)
+        if entry["recipe"] != self.wanted_recipe(data, network):
+            console.print(f"error: {run.path} is of another config: move it away", style="red")
+            return 2
+        merge([entry], path, self.command)
+        return 0
+
+    def _train(self, data: str, network: str, seed: int, root: str | None, console: Console) -> int:
+        file, overrides = self.configs / f"{network}.yaml", self.asked(data, network, seed, root)
+        resume = self.run(data, network, seed).config.is_file()
+        return guarded(lambda: train(file, overrides, resume=resume, console=console))
+
+    def _known_recipe(self, entry: Entry) -> str | None:
+        """Today's recipe of an entry; None where its network is no longer in the table."""
+        known = (self.configs / f"{entry['network']}.yaml").is_file()
+        return self.wanted_recipe(entry["data"], entry["network"]) if known else None
+
+    def _entry(self, data: str, network: str, seed: int) -> Entry:
+        """What a finished run says, and what it ran on; an interruption counts as training time."""
+        run = self.run(data, network, seed)
+        stamps = [run.config.stat().st_mtime, run.manifest.stat().st_mtime]
+        return {
+            "data": data,
+            "network": network,
+            "seed": seed,
+            "recipe": recipe_of(parse_config(read_yaml(run.config))),
+            "training_seconds": round(stamps[1] - stamps[0]),
+            "parameters": read_manifest(run.path).parameters,
+            "threads": torch.get_num_threads(),
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+            "versions": {name: version(name) for name in ("eqae", "torch", "scikit-learn")}
+            | {"python": platform.python_version()},
+            "figures": self._figures(run),
+        }
+
+    def _figures(self, run: RunDirectory) -> dict[str, dict[str, float]]:
+        """The table's figures of a finished run, by head; the run's own head is the empty name."""
+        found: dict[str, dict[str, float]] = {}
+        for row in Results.from_json(run.results).rows:
+            if (row.metric, row.condition) in self.figures and not row.note and not row.model.endswith(UNTRAINED):
+                head = row.model.partition(":")[2]
+                key = " ".join(filter(None, (row.metric, row.condition)))
+                found.setdefault(head, {})[key] = round(row.value, 9)
+        return found
+
+
+def recipe_of(config: Config) -> str:
+    """A hash of all that a config says but where things lie and the seed: figures of two recipes are never averaged.
+
+    What is at its default is not said, so that a new option does not make strangers of old runs.
+    """
+    said = config.model_dump(
+        mode="json", by_alias=True, exclude_defaults=True,
+        exclude={"name", "output", "seed", "tracking", "evaluation"},
+    )  # fmt: skip
+    said.get("data", {}).pop("root", None)
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def merge(entries: Sequence[Entry], path: Path, command: str) -> None:
+    """Add ``entries`` to the JSON at ``path``, whoever else writes to it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        flock(folder, LOCK_EX)
+        held = {key_of(entry): entry for entry in (*recorded(path), *entries)}
+        runs = [held[key] for key in sorted(held)]
+        write_atomically(path, json.dumps({"command": command, "runs": runs}, indent=1) + "\n")
+    finally:
+        os.close(folder)
+
+
+def recorded(path: Path) -> list[Entry]:
+    """The entries of the JSON at ``path``; none where there is no file."""
+    entries: list[Entry] = json.loads(path.read_text())["runs"] if path.is_file() else []
+    return entries
+
+
+def key_of(entry: Entry) -> tuple[str, str, int]:
+    """What identifies an entry."""
+    return entry["data"], entry["network"], entry["seed"]
+
+
+def mean_and_spread(found: Sequence[Mapping[str, float]], metric: str, digits: str = ".3f") -> str:
+    """Mean over seeds and, where several are there, standard deviation of one figure; a dash where it is missing."""
+    values = [figures[metric] for figures in found if metric in figures]
+    if not values:
+        return "–"
+    spread = f" ± {statistics.stdev(values):{digits}}" if len(values) > 1 and digits == ".3f" else ""
+    return f"{statistics.mean(values):{digits}}{spread}"
+
+
+def arguments(description: str | None, data: Sequence[str], networks: Sequence[str], record: Path) -> Any:
+    """The command line of a table: which part of the work this call does."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs="+", default=list(data), help="datasets of the table")
+    parser.add_argument("--networks", nargs="+", default=list(networks), choices=networks)
+    parser.add_argument("--seeds", type=int, default=3, help="how many, from 0 on")
+    parser.add_argument("--root", help="folder of the data files; else the environment variable EQAE_DATA")
+    parser.add_argument("--json", type=Path, default=record, help="where figures are kept")
+    parser.add_argument("--print", action="store_true", help="print what is there and train nothing")
+    return parser.parse_args()
