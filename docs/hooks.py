@@ -33,9 +33,10 @@ LINES = (
     ("D12, copies", "`gram`", "d12", ""),
     ("D12, copies", "`bispectrum`", "d12", "bispectrum"),
     ("D12, copies", "`attention`", "d12_attention", ""),
-    ("D12, steerable", "`mean`", "d12_steerable", "mean"),
+    ("D12, steerable", "`mean`", "d12_steerable", "mean,of=code"),
     ("D12, steerable", "`gram`", "d12_steerable", ""),
-    ("D12, steerable", "`bispectrum`", "d12_steerable", "bispectrum"),
+    ("D12, steerable", "`gram`, signed roots, unit length", "d12_steerable", "gram,of=code,post=signed_root+l2"),
+    ("D12, steerable", "`bispectrum`", "d12_steerable", "bispectrum,of=code"),
 )
 """Group and head, and the network and head of the record that they are."""
 STUDIED = {

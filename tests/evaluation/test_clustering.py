@@ -12,7 +12,7 @@ from eqae.evaluation.evidence import Evidence, Score
 
 MakeEvidence = Callable[..., Evidence]
 
-AGREEMENT = [f"{clusterer}_{name}" for clusterer in ("kmeans", "gmm") for name in ("acc", "nmi", "ari", "purity")]
+AGREEMENT = [f"{clusterer}_{name}" for clusterer in ("kmeans", "gmm", "spectral") for name in ("acc", "nmi", "ari", "purity")]
 
 
 def scores(evidence: Evidence, clusters: int | None = None) -> dict[str, Score]:
@@ -31,7 +31,7 @@ def test_well_separated_classes_are_found_without_labels(make_evidence: MakeEvid
 
 def test_random_features_agree_with_the_labels_by_chance(make_evidence: MakeEvidence) -> None:
     found = scores(make_evidence(separation=0, train=600))
-    for clusterer in ("kmeans", "gmm"):
+    for clusterer in ("kmeans", "gmm", "spectral"):
         assert found[f"{clusterer}_acc"].value < 0.45
         assert found[f"{clusterer}_nmi"].value < 0.05
         assert found[f"{clusterer}_ari"].value == pytest.approx(0, abs=0.03)
@@ -50,7 +50,7 @@ def test_permuted_labels_agree_by_chance_and_renamed_ones_exactly_as_before(make
 def test_purity_is_never_below_accuracy(make_evidence: MakeEvidence) -> None:
     for seed in range(3):
         found = scores(make_evidence(separation=0.5, seed=seed))
-        for clusterer in ("kmeans", "gmm"):
+        for clusterer in ("kmeans", "gmm", "spectral"):
             assert found[f"{clusterer}_purity"].value >= found[f"{clusterer}_acc"].value
 
 
@@ -128,3 +128,16 @@ def test_without_classes_there_are_ten_clusters_or_one_for_ten_images(
     found = evaluate_clustering(make_evidence(labelled=False, train=images)).drawings["clusters"]
     assert len(found["clusters"]) == clusters
     assert {cluster["majority"] for cluster in found["clusters"]} == {""}
+
+
+def test_classes_that_hang_together_without_being_round_are_found_by_their_neighbours(
+    make_evidence: MakeEvidence,
+) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(400) % 2
+    angles = rng.uniform(0, 2 * np.pi, 400)
+    radii = (1 + 3 * labels + 0.1 * rng.normal(size=400))[:, None]
+    rings = make_features(radii * np.stack([np.cos(angles), np.sin(angles)], 1), labels)
+    found = scores(replace(make_evidence(classes=2), train=rings, test=rings))
+    assert found["spectral_acc"].value == 1
+    assert found["kmeans_acc"].value < 0.7
