@@ -53,7 +53,9 @@ def dataset(pixels: Tensor | None = None) -> Dataset:
     return Dataset("noise", images, images, ("a", "b", "c", "d"))
 
 
-def train(folder: Path, objectives: dict[str, Objective], data: Dataset, *, epochs: int = 1, rate: float = 1e-3) -> None:
+def train(
+    folder: Path, objectives: dict[str, Objective], data: Dataset, *, epochs: int = 1, rate: float = 1e-3
+) -> None:
     seed_everything(0, "weights")
     model = build_model("eqae", (1, 12, 12), {"fields": [2, 3], "code": 4, "decoder": False})
     recipe = Recipe(

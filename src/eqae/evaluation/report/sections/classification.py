@@ -37,7 +37,10 @@ def _columns(subject: Subject) -> list[Column]:
     few = {row.metric: int(match[1]) for row in subject.results.rows if (match := FEW_LABELS.fullmatch(row.metric))}
     turned = conditions(subject.results, "linear_probe_accuracy")
     return [
-        *(Column(metric) for metric in ("linear_probe_accuracy", "mlp_probe_accuracy", "knn_accuracy", "classifier_accuracy")),
+        *(
+            Column(metric)
+            for metric in ("linear_probe_accuracy", "mlp_probe_accuracy", "knn_accuracy", "classifier_accuracy")
+        ),
         *(Column(metric, group=_FEW, title=str(few[metric])) for metric in sorted(few, key=few.__getitem__)),
         *(
             Column("linear_probe_accuracy", condition, group=_TURNED, title=condition_wording(condition))

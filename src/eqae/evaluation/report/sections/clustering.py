@@ -18,7 +18,7 @@ from eqae.evaluation.report.table import model_label, score_table
 if TYPE_CHECKING:
     from eqae.data.base import Dataset
 
-_METHODS = {"kmeans": "k-means", "gmm": "Gaussian mixture"}
+_METHODS = {"kmeans": "k-means", "gmm": "Gaussian mixture", "spectral": "spectral clustering"}
 _MEASURES = {"acc": "ACC", "purity": "purity", "nmi": "NMI", "ari": "ARI", "silhouette": "silhouette"}
 _HOW_TO_READ = (
     "Clusters are found in the features of the training images: by default as many as there are classes, and without "
