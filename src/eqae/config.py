@@ -176,6 +176,9 @@ class Augmentation(Section):
     scale: float = Field(0.0, ge=0, le=3, description="objects become up to this much larger, or as much smaller")
     shear: float = Field(0.0, ge=0, le=2, description="slant along a random direction, at most")
     shift: float = Field(0.0, ge=0, le=1000, description="pixels along each axis, at most; the target moves too")
+    elastic: float = Field(
+        0.0, ge=0, le=1000, description="typical displacement in pixels of a smooth random deformation"
+    )
     blur: float = Field(0.0, ge=0, le=100, description="largest deviation of a Gaussian blur of the input, in pixels")
     contrast: float = Field(0.0, ge=0, le=1, description="the input's contrast is multiplied by 1 +- this, at most")
     noise: float = Field(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from torch.nn import functional as F
 
-from eqae.data.transforms import Mode, Padding, augment_o2, mirror_then_rotate, rotate
+from eqae.data.transforms import Mode, Padding, augment_o2, blur, deform, mirror_then_rotate, rotate
 from eqae.seeding import generator
 
 MODES: tuple[Mode, ...] = ("bicubic", "bilinear")
@@ -158,3 +158,85 @@ def test_the_centre_pixel_of_an_odd_image_stays() -> None:
     for degrees in range(0, 360, 17):
         turned = rotate(images, float(degrees))
         assert math.isclose(turned[0, 0, 7, 7].item(), images[0, 0, 7, 7].item(), abs_tol=1e-12)
+
+
+def still(images: torch.Tensor, seed: int = 0, **strengths: float) -> torch.Tensor:
+    return deform(images, generator(seed), **({"scale": 0.0, "shear": 0.0, "shift": 0.0} | strengths))
+
+
+@pytest.mark.parametrize(("height", "width"), [(28, 28), (9, 14)])
+def test_a_deformation_without_strength_changes_nothing(height: int, width: int) -> None:
+    images = torch.rand(3, 2, height, width, dtype=torch.float64)
+    assert (still(images) - images).abs().max() < 1e-6
+
+
+def spot(size: int) -> torch.Tensor:
+    """A Gaussian of deviation 3 in the middle."""
+    line = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
+    return torch.exp(-(line[:, None] ** 2 + line**2) / 18)[None, None].repeat(64, 1, 1, 1)
+
+
+def moments(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Centres ``(B, 2)``, x before y, and covariances ``(B, 2, 2)`` of brightness."""
+    size = images.shape[-1]
+    line = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    mass = images[:, 0] / images[:, 0].sum((1, 2), keepdim=True)
+    places = torch.stack([x, y]).flatten(1)
+    centres = mass.flatten(1) @ places.T
+    second = torch.einsum("bp,ip,jp->bij", mass.flatten(1), places, places)
+    return centres, second - centres[:, :, None] * centres[:, None]
+
+
+def test_a_shift_moves_by_whole_pixels_and_no_further_than_said() -> None:
+    centres, covariances = moments(still(spot(41), shift=4.0))
+    assert centres.abs().max() < 4.05
+    assert centres.abs().amax(0).min() > 3.3
+    torch.testing.assert_close(
+        covariances.diagonal(dim1=1, dim2=2).mean(), torch.tensor(9.0).double(), atol=0.3, rtol=0
+    )
+
+
+def test_sizes_change_by_the_factor_and_its_inverse_at_most() -> None:
+    _, covariances = moments(still(spot(61), scale=0.5))
+    factors = covariances.diagonal(dim1=1, dim2=2).mean(1).sqrt() / 3
+    assert 1.35 < factors.max() < 1.51
+    assert 1.35 < 1 / factors.min() < 1.51
+    assert (factors > 1).double().mean() == pytest.approx(0.5, abs=0.2)
+
+
+def test_a_shear_keeps_the_area_and_favours_no_direction() -> None:
+    _, covariances = moments(still(spot(61), shear=0.5))
+    torch.testing.assert_close(covariances.det().sqrt(), torch.full((64,), 9.0).double(), atol=0.4, rtol=0)
+    stretch = torch.linalg.eigvalsh(covariances)
+    assert (stretch[:, 1] / stretch[:, 0]).max() > 2
+    assert covariances[:, 0, 1].mean().abs() < 0.5
+
+
+def test_an_elastic_deformation_bends_by_about_what_is_said() -> None:
+    ramp = torch.arange(40, dtype=torch.float64).expand(64, 1, 40, 40)
+    inside = (..., slice(8, 32), slice(8, 32))
+    moved = (still(ramp, elastic=1.5) - ramp)[inside]
+    assert 0.7 < moved.std() < 1.8
+    steps = (still(ramp, elastic=1.5)[inside]).diff(dim=-1)
+    assert steps.std() < 0.5  # neighbours move together
+
+
+@pytest.mark.parametrize("deviation", [0.4, 0.9, 2.5])
+def test_a_blur_agrees_with_scipy(deviation: float) -> None:
+    images = torch.rand(3, 2, 17, 17, dtype=torch.float64)
+    expected = ndimage.gaussian_filter(images.numpy(), (0, 0, deviation, deviation), mode="nearest", truncate=3.0)
+    blurred = blur(images, torch.full((3,), deviation))
+    if math.ceil(3 * deviation) == int(3 * deviation + 0.5):
+        np.testing.assert_allclose(blurred.numpy(), expected, atol=1e-6)
+    else:
+        np.testing.assert_allclose(blurred.numpy(), expected, atol=5e-3)  # scipy's kernel is a pixel shorter
+
+
+def test_every_image_has_its_own_blur() -> None:
+    images = torch.rand(2, 1, 15, 15)
+    together = blur(images, torch.tensor([0.3, 2.0]))
+    for k, deviation in enumerate((0.3, 2.0)):
+        torch.testing.assert_close(
+            together[k : k + 1], blur(images[k : k + 1], torch.tensor([deviation])), atol=1e-3, rtol=0
+        )

@@ -17,6 +17,8 @@ from eqae.processes import Share
 
 Mode = Literal["bicubic", "bilinear"]
 Padding = Literal["border", "zeros"]
+BENDS = 4
+"""Control points of an elastic deformation along each axis."""
 
 
 def rotate(images: Tensor, degrees: float | Tensor, *, mode: Mode = "bicubic", padding: Padding = "border") -> Tensor:
@@ -62,16 +64,26 @@ def mirror_then_rotate(
 
 
 def deform(
-    images: Tensor, generator: torch.Generator, *, scale: float, shear: float, shift: float, share: Share | None = None
+    images: Tensor,
+    generator: torch.Generator,
+    *,
+    scale: float,
+    shear: float,
+    shift: float,
+    elastic: float = 0.0,
+    share: Share | None = None,
 ) -> Tensor:
-    """Each image larger or smaller, sheared along a random direction, and moved; bilinear, border pixels repeated.
+    """Each image larger or smaller, sheared along a random direction, moved, and bent; bilinear, border pixels repeated.
 
     Args:
         images: ``(B, C, H, W)`` float.
-        generator: on the CPU; five draws an image of the whole batch are used, whatever the strengths.
+        generator: on the CPU; five draws an image of the whole batch are used whatever the strengths, and 32 more
+            where ``elastic`` is above zero.
         scale: the logarithm of the factor is uniform between ``±log(1 + scale)``.
         shear: uniform between ±shear: how far a point moves along the direction, for each pixel away from it.
         shift: uniform between ±shift pixels along each axis.
+        elastic: standard deviation in pixels of the displacements at 4 x 4 control points, bicubic between them
+            (elastic deformation after Simard et al. 2003).
         share: which part of a batch the images are; None for all of it.
 
     Returns:
@@ -92,6 +104,10 @@ def deform(
     offsets = 2 * shift * draws[:, 3:] / sides
     matrix = torch.cat([linear, offsets.unsqueeze(2)], 2).to(images)
     grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
+    if elastic:
+        pulls = share.cut(torch.randn((share.total, 2, BENDS, BENDS), generator=generator)).to(images)
+        bent = F.interpolate(pulls, size=(height, width), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
+        grid = grid + bent * (2 * elastic / sides).to(images)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 

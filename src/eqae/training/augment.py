@@ -25,6 +25,7 @@ class Augment:
         scale: objects become up to this much larger, or smaller by the same factor.
         shear: slant along a random direction, at most.
         shift: pixels along each axis, at most.
+        elastic: typical displacement in pixels of a smooth random deformation.
         blur: largest standard deviation of a Gaussian blur of the input, in pixels.
         contrast: the input's deviation from its own mean is multiplied by 1 ± contrast, at most.
         noise: standard deviation of Gaussian noise on the input alone: a denoising autoencoder (Vincent et al.
@@ -35,6 +36,7 @@ class Augment:
     scale: float = 0.0
     shear: float = 0.0
     shift: float = 0.0
+    elastic: float = 0.0
     blur: float = 0.0
     contrast: float = 0.0
     noise: float = 0.0
@@ -59,9 +61,10 @@ class Augment:
         target = images
         if self.orientation != "none":
             target = augment_o2(images, generator, self.orientation == "o2", share)
-        if self.scale or self.shear or self.shift:
+        if self.scale or self.shear or self.shift or self.elastic:
             target = deform(
-                target, generator, scale=self.scale, shear=self.shear, shift=self.shift, share=share
+                target, generator, scale=self.scale, shear=self.shear, shift=self.shift, elastic=self.elastic,
+                share=share,
             )  # fmt: skip
         return self._corrupted(target, generator, share), target
 
