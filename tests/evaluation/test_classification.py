@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from evidence_factory import make_features
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, confusion_matrix
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -32,7 +32,8 @@ def relabelled(features: Features, labels: np.ndarray) -> Features:
 def test_well_separated_classes_are_told_apart_by_every_probe(make_evidence: MakeEvidence) -> None:
     found = scores(make_evidence(separation=30, train=600))
     assert {metric for metric, _ in found} == {
-        *PROBES, "linear_probe_accuracy_1", "linear_probe_accuracy_10", "linear_probe_accuracy_100",
+        *PROBES, "linear_probe_balanced_accuracy",
+        "linear_probe_accuracy_1", "linear_probe_accuracy_10", "linear_probe_accuracy_100",
     }  # fmt: skip
     assert {condition for _, condition in found} == {"", "D4", "30deg", "any-angle"}
     for score in found.values():
@@ -197,3 +198,13 @@ def test_a_classifier_of_its_own_is_judged_where_it_knows_the_classes(make_evide
     assert found["classifier_accuracy", ""].value == pytest.approx(0.9)
     assert ("classifier_accuracy", "") not in scores(replace(evidence, logits=np.zeros((90, 1000), np.float32)))
     assert ("classifier_accuracy", "") not in scores(replace(evidence, logits=None))
+
+
+def test_the_balanced_accuracy_is_that_of_scikit_learn(make_evidence: MakeEvidence) -> None:
+    evidence = make_evidence(separation=0.6, train=300, test=200)
+    kept = np.flatnonzero((evidence.test.labels != 0) | (np.arange(200) < 30))
+    rare = replace(evidence, test=make_features(evidence.test.upright[kept], evidence.test.labels[kept]))
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2_000, tol=1e-8))
+    said = probe.fit(evidence.train.upright, evidence.train.labels).predict(rare.test.upright)
+    found = scores(rare)["linear_probe_balanced_accuracy", ""]
+    assert found.value == pytest.approx(balanced_accuracy_score(rare.test.labels, said), abs=0.01)

@@ -16,7 +16,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 LINE = re.compile(r"^\| `(\w+)` \| ([^|]+) \| ([↑↓]) \|", re.MULTILINE)
 APPROXIMATE = {"semantic": {"method": "swaps"}}
 """Options that add figures."""
-RARE = {"shift_stride_artefact"}
+RARE = {"classifier_accuracy", "shift_stride_artefact"}
 """Figures that images as small as those of the evidence do not give."""
 SLACK = 1e-6  # of cosines and shares in single precision
 

@@ -73,7 +73,9 @@ def deform(
     elastic: float = 0.0,
     share: Share | None = None,
 ) -> Tensor:
-    """Each image larger or smaller, sheared along a random direction, moved, and bent; bilinear, border pixels repeated.
+    """Each image larger or smaller, sheared along a random direction, moved and bent.
+
+    Bilinear, with border pixels repeated outside.
 
     Args:
         images: ``(B, C, H, W)`` float.

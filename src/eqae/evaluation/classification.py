@@ -53,6 +53,7 @@ def evaluate_classification(
         raise NotAvailable("no test image has a label")
     predicted = linear.predict(evidence.test.upright[evidence.test.labels != UNLABELED])
     scores = [_score("linear_probe_accuracy", predicted, test[1], evidence.seed)]
+    scores.append(_balanced(predicted, test[1], evidence.seed))
     for metric, fit in PROBES.items():
         scores.append(_score(metric, fit(*train, evidence.seed).predict(test[0]), test[1], evidence.seed))
     names = evidence.class_names
@@ -88,6 +89,13 @@ def _own_classifier(evidence: Evidence) -> Iterator[Score]:
     if evidence.logits is not None and evidence.logits.shape[1] == len(evidence.class_names):
         said = evidence.logits[known].argmax(axis=1)
         yield _score("classifier_accuracy", said, evidence.test.labels[known], evidence.seed)
+
+
+def _balanced(predicted: IntArray, labels: IntArray, seed: int) -> Score:
+    """Mean over classes of the share of right answers, as a mean over images that count more the rarer their class."""
+    _, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    shares = (predicted == labels) * (len(labels) / len(counts) / counts)[places]
+    return mean_score("linear_probe_balanced_accuracy", shares, seed=seed, higher_is_better=True)
 
 
 def _score(metric: str, predicted: IntArray, labels: IntArray, seed: int) -> Score:

@@ -31,9 +31,9 @@ SPECTRAL_NEIGHBOURS = 20
 
 @evaluator(cost=lambda scale: 5 + 3e-7 * scale.train * (scale.width + 10 * max(scale.classes, 10)))
 def evaluate_clustering(evidence: Evidence, *, clusters: Annotated[int, Ge(2)] | None = None) -> Findings:
-    """k-means (10 starts), a Gaussian mixture (full covariance, 3 starts) and spectral clusters of the training features.
+    """k-means (10 starts), a Gaussian mixture (full covariance, 3 starts) and spectral clusters.
 
-    Features are standardised and, where wider, compressed to 32 principal components. Spectral clustering (von
+    Training features are standardised and, where wider, compressed to 32 principal components. Spectral clustering (von
     Luxburg 2007: normalised cut of the graph of 20 nearest neighbours) is of at most 4,000 images, spread evenly.
     ``kmeans_*``, ``gmm_*`` and ``spectral_*`` (ACC, NMI, ARI, purity) compare clusters with the labels of those images
     that have one;

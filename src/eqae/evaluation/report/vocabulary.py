@@ -28,6 +28,7 @@ FEW_LABELS = re.compile(r"linear_probe_accuracy_(\d+)")
 
 _METRICS = {
     "linear_probe_accuracy": Metric("Linear probe", "percent", "Logistic regression on the frozen features."),
+    "linear_probe_balanced_accuracy": Metric("balanced", "percent", "Linear probe: mean over classes of the recall."),
     "classifier_accuracy": Metric("classifier", "percent", "The model's own classifier, which saw all labels."),
     "mlp_probe_accuracy": Metric("MLP probe", "percent", "One hidden layer on the frozen features."),
     "knn_accuracy": Metric("kNN", "percent", "Nearest neighbours among the training features."),

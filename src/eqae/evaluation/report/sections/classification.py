@@ -39,7 +39,13 @@ def _columns(subject: Subject) -> list[Column]:
     return [
         *(
             Column(metric)
-            for metric in ("linear_probe_accuracy", "mlp_probe_accuracy", "knn_accuracy", "classifier_accuracy")
+            for metric in (
+                "linear_probe_accuracy",
+                "linear_probe_balanced_accuracy",
+                "mlp_probe_accuracy",
+                "knn_accuracy",
+                "classifier_accuracy",
+            )
         ),
         *(Column(metric, group=_FEW, title=str(few[metric])) for metric in sorted(few, key=few.__getitem__)),
         *(
