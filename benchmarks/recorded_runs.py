@@ -105,14 +105,14 @@ class Record:
     def _entry(self, data: str, network: str, seed: int) -> Entry:
         """What a finished run says, and what it ran on; an interruption counts as training time."""
         run = self.run(data, network, seed)
-        stamps = [run.config.stat().st_mtime, run.manifest.stat().st_mtime]
+        config = parse_config(read_yaml(run.config))
         return {
             "data": data,
             "network": network,
             "seed": seed,
-            "recipe": recipe_of(parse_config(read_yaml(run.config))),
-            "training_seconds": round(stamps[1] - stamps[0]),
-            "parameters": read_manifest(run.path).parameters,
+            "recipe": recipe_of(config),
+            **cost_of(run),
+            "baselines": {f"+{label}": cost_of(run.baseline(label)) for label in config.baselines},
             "threads": torch.get_num_threads(),
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
             "versions": {name: version(name) for name in ("eqae", "torch", "scikit-learn")}
@@ -121,14 +121,24 @@ class Record:
         }
 
     def _figures(self, run: RunDirectory) -> dict[str, dict[str, float]]:
-        """The table's figures of a finished run, by head; the run's own head is the empty name."""
+        """The table's figures of a finished run, by head; the run's own head is the empty name, a baseline's ``+label``."""
         found: dict[str, dict[str, float]] = {}
         for row in Results.from_json(run.results).rows:
             if (row.metric, row.condition) in self.figures and not row.note and not row.model.endswith(UNTRAINED):
-                head = row.model.partition(":")[2]
+                label, _, head = row.model.partition(":")
+                head = head if label == run.path.name else f"+{label}"
                 key = " ".join(filter(None, (row.metric, row.condition)))
                 found.setdefault(head, {})[key] = round(row.value, 9)
         return found
+
+
+def cost_of(run: RunDirectory) -> dict[str, int]:
+    """Seconds from config to checkpoint, and parameters; an average over an orbit has no config, and costs nothing."""
+    began = run.config.stat().st_mtime if run.config.is_file() else run.manifest.stat().st_mtime
+    return {
+        "training_seconds": round(run.manifest.stat().st_mtime - began),
+        "parameters": read_manifest(run.path).parameters,
+    }
 
 
 def recipe_of(config: Config) -> str:

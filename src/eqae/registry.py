@@ -204,6 +204,7 @@ OBJECTIVES = Registry(
         "contrastive": "eqae.objectives.contrastive:Contrastive",
         "vicreg": "eqae.objectives.vicreg:VICReg",
         "prototypes": "eqae.objectives.prototypes:Prototypes",
+        "neighbours": "eqae.objectives.neighbours:Neighbours",
         "cross_entropy": "eqae.objectives.cross_entropy:CrossEntropy",
     },
 )

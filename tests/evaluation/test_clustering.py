@@ -12,7 +12,9 @@ from eqae.evaluation.evidence import Evidence, Score
 
 MakeEvidence = Callable[..., Evidence]
 
-AGREEMENT = [f"{clusterer}_{name}" for clusterer in ("kmeans", "gmm", "spectral") for name in ("acc", "nmi", "ari", "purity")]
+AGREEMENT = [
+    f"{clusterer}_{name}" for clusterer in ("kmeans", "gmm", "spectral") for name in ("acc", "nmi", "ari", "purity")
+]
 
 
 def scores(evidence: Evidence, clusters: int | None = None) -> dict[str, Score]:

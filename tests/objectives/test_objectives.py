@@ -22,6 +22,7 @@ from eqae.objectives.alignment import PredictedPose, least_error, orbit
 from eqae.objectives.attention_entropy import AttentionEntropy
 from eqae.objectives.contrastive import nt_xent
 from eqae.objectives.cross_entropy import CrossEntropy
+from eqae.objectives.neighbours import Neighbours, nearest
 from eqae.objectives.prototypes import balanced_assignment
 from eqae.objectives.reconstruction import PixelReconstruction
 from eqae.objectives.variational import divergence
@@ -286,6 +287,46 @@ def test_an_aligned_reconstruction_learns_a_shape_from_its_poses_alone() -> None
         assert loss.item() < best_fixed / 10, alignment
 
 
+def test_the_nearest_of_a_batch_are_those_of_a_search_and_never_the_image_itself() -> None:
+    values = draw(9, 4) - 0.5
+    unit = values / values.norm(dim=1, keepdim=True)
+    found = nearest(unit, 3)
+    for i in range(9):
+        order = sorted((j for j in range(9) if j != i), key=lambda j: -float(unit[i] @ unit[j]))
+        assert found[i].tolist() == order[:3]
+    assert nearest(unit, 100).shape == (9, 8)
+
+
+def test_clusters_of_neighbours_agree_with_their_definition() -> None:
+    objective = built("neighbours", clusters=3, neighbours=2, temperature=0.5, balance=2.0).eval()
+    assert isinstance(objective, Neighbours)
+    embedding = draw(10, 8, CHANNELS)
+    step = step_of(draw(10, 1, SIDE, SIDE, seed=1), embedding, objective)
+    assert step.features is not None
+    features = objective.standardised(step.features).detach().numpy()
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    centres = objective.centres.detach().numpy()
+    scores = np.exp(unit @ (centres / np.linalg.norm(centres, axis=1, keepdims=True)).T / 0.5)
+    p = scores / scores.sum(axis=1, keepdims=True)
+    losses = []
+    for i in range(5):
+        near = sorted((j for j in range(5) if j != i), key=lambda j: -unit[i] @ unit[j])[:2]
+        losses += [-np.log(p[i] @ p[5 + j]) for j in (i, *near)]
+    mean = p.mean(axis=0)
+    expected = np.mean(losses) + 2.0 * (mean * np.log(mean)).sum()
+    assert objective(step).item() == pytest.approx(expected)
+
+
+def test_sure_and_balanced_clusters_of_views_that_agree_cost_nothing_but_the_entropy() -> None:
+    objective = built("neighbours", clusters=2, neighbours=1, temperature=0.01, balance=1.0).eval()
+    assert isinstance(objective, Neighbours)
+    kinds = torch.tensor([1.0, 1.0, -1.0, -1.0], dtype=torch.float64).repeat(2)
+    step = Step(draw(8, 1, 2, 2), draw(8, 1, 2, 2), draw(8, 8, 5), kinds[:, None] * torch.ones(10).double(), views=2)
+    objective.standardised = torch.nn.BatchNorm1d(10, affine=False).double().eval()
+    objective.centres.data = torch.stack([torch.ones(10), -torch.ones(10)]).double()
+    assert objective(step).item() == pytest.approx(-math.log(2))
+
+
 def test_the_divergence_is_that_of_torch() -> None:
     mean, log_variance = draw(5, 3) - 0.5, 2 * draw(5, 3, seed=1) - 1
     expected = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(torch.zeros(()), torch.ones(()))).sum(1)
@@ -314,6 +355,7 @@ def test_cross_entropy_refuses_a_classifier_of_other_classes() -> None:
         ("contrastive", 4, 100, "training.batch_size"),
         ("vicreg", 4, 100, "training.batch_size"),
         ("prototypes", 128, 5, "with 5 training images"),
+        ("neighbours", 12, 100, "at most 6"),
     ],
 )
 def test_a_training_that_cannot_work_is_refused(name: str, batch: int, images: int, message: str) -> None:

@@ -1,0 +1,172 @@
+"""Ours and their rivals, judged by one loop on five datasets: trains what is missing, prints, writes JSON.
+
+    uv run benchmarks/rivals_table.py --seeds 3 --root PATH
+
+Each network is a file of ``configs/rivals`` (the steerable autoencoder is one of ``configs/paper``), trained by
+``train.py`` into ``checkpoints/rivals/DATA/NETWORK-sSEED``, a run like any other. What the JSON holds is not trained
+again; ``--data``, ``--networks`` and ``--seeds`` choose a part of the work, and several calls may share it.
+
+"In the manner of": GIAE, QAE and O2-VAE are our versions of other people's objectives, on our encoders and data.
+
+Labels: the networks saw none but the supervised one, which is the ceiling. LR, MLP, kNN and the lines with few labels
+are probes, which do see labels; clusters are found without and only compared with them.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from recorded_runs import Entry, Record, arguments, mean_and_spread
+from rich.console import Console
+
+ROOT = Path(__file__).parents[1]
+RESULTS = Path(__file__).parent / "results" / "rivals_table.json"
+NETWORKS = (
+    "contrast", "prototypes", "cnn", "cnn_contrast", "giae_style", "qae_style", "o2vae_style", "supervised",
+)  # fmt: skip
+DATA = {
+    "o2-mnist-12k": ("data={name: o2-mnist-12k}",),
+    "so2-mnist-12k": ("data={name: so2-mnist-12k}", "augmentation.orientation=so2"),
+    "o2-fashion-12k": ("data={name: o2-fashion-12k}",),
+    "plankton": ("data={name: plankton, size: 32}",),
+    "bccd": ("data={name: npz, path: bccd_cells/bccd40.npz}",),
+}
+"""What makes a dataset of each name; everything else is as in the networks' files."""
+EPOCHS = {"plankton": 0.5, "bccd": 4.0}
+"""Of the epochs in a file, by the number of images: 12,000 on the digits, 24,000 and 2,000 here."""
+CLASSES = {"plankton": 121, "bccd": 3}
+FIGURES = (
+    ("linear_probe_accuracy", ""), ("linear_probe_balanced_accuracy", ""), ("mlp_probe_accuracy", ""),
+    ("knn_accuracy", ""), ("linear_probe_accuracy_1", ""), ("linear_probe_accuracy_10", ""),
+    ("linear_probe_accuracy_100", ""), ("classifier_accuracy", ""),
+    *((f"{method}_{figure}", "") for method in ("kmeans", "gmm", "spectral") for figure in ("acc", "nmi", "ari", "purity")),
+    ("orbit_recall_at_1", ""), ("orbit_recall_at_1", "any-angle"),
+    *(("relative_invariance_error", condition) for condition in ("D4", "30deg", "any-angle")),
+    ("effective_rank", ""), ("kmeans_silhouette", ""), ("cluster_stability", ""), ("neighbour_consistency", ""),
+    ("reconstruction_mse", ""),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the table: which head, or which baseline (``+label``), of which network."""
+
+    title: str
+    network: str
+    head: str = ""
+
+
+LINES = (
+    Line("**contrast, D4** (ours)", "contrast"),
+    Line("contrast, D4, unit length (ours)", "contrast", "mean_max,post=l2"),
+    Line("**contrast and prototypes, D4** (ours)", "prototypes"),
+    Line("contrast, plain CNN", "cnn_contrast"),
+    Line("GIAE, in the manner of", "giae_style"),
+    Line("QAE, in the manner of", "qae_style"),
+    Line("O2-VAE, in the manner of", "o2vae_style"),
+    Line("CNN autoencoder", "cnn", "+cnn"),
+    Line("CNN autoencoder, augmented", "cnn"),
+    Line("the same, anti-aliased", "cnn", "+cnn_antialiased"),
+    Line("the last, averaged over D4", "cnn", "+cnn_orbit_mean"),
+    Line("Zernike moments", "cnn", "+zernike"),
+    Line("PCA", "cnn", "+pca"),
+    Line("ResNet-18, random weights", "cnn", "+backbone"),
+    Line("*supervised, D4 (all labels)*", "supervised"),
+)
+COLUMNS = (
+    ("LR", "linear_probe_accuracy", ".3f"),
+    ("MLP", "mlp_probe_accuracy", ".3f"),
+    ("kNN", "knn_accuracy", ".3f"),
+    ("1 label", "linear_probe_accuracy_1", ".3f"),
+    ("10 labels", "linear_probe_accuracy_10", ".3f"),
+    ("100 labels", "linear_probe_accuracy_100", ".3f"),
+    ("k-means ACC", "kmeans_acc", ".3f"),
+    ("NMI", "kmeans_nmi", ".3f"),
+    ("ARI", "kmeans_ari", ".3f"),
+    ("purity", "kmeans_purity", ".3f"),
+    ("GMM ACC", "gmm_acc", ".3f"),
+    ("GMM purity", "gmm_purity", ".3f"),
+    ("spectral ACC", "spectral_acc", ".3f"),
+    ("orbit recall", "orbit_recall_at_1 any-angle", ".3f"),
+    ("error D4", "relative_invariance_error D4", ".0e"),
+    ("error 30°", "relative_invariance_error 30deg", ".2f"),
+    ("error any angle", "relative_invariance_error any-angle", ".2f"),
+)
+OF_BCCD = ("balanced LR", "linear_probe_balanced_accuracy", ".3f")
+
+
+def overrides(data: str, network: str) -> list[str]:
+    """What a network of the table changes for a dataset."""
+    asked = list(DATA[data])
+    if data in EPOCHS:
+        asked.append(f"training.epochs={round(EPOCHS[data] * _epochs(network))}")
+    if network == "supervised":
+        asked += ["augmentation.orientation=o2"] if data != "so2-mnist-12k" else []
+        asked += [f"model.classes={CLASSES[data]}"] if data in CLASSES else []
+    return asked
+
+
+def _epochs(network: str) -> int:
+    from eqae.yaml_file import read_yaml
+
+    epochs: int = read_yaml(RECORD.configs / f"{network}.yaml")["training"]["epochs"]
+    return epochs
+
+
+def is_complete(entry: Entry) -> bool:
+    """Whether the lines that the network gives have an accuracy each."""
+    heads = [line.head for line in LINES if line.network == entry["network"]]
+    return all("knn_accuracy" in entry["figures"].get(head, {}) for head in heads)
+
+
+RECORD = Record(
+    configs=ROOT / "configs" / "rivals",
+    output=Path("checkpoints") / "rivals",
+    overrides=overrides,
+    figures=FIGURES,
+    complete=is_complete,
+    command="uv run benchmarks/rivals_table.py --seeds 3 --root PATH",
+)
+
+
+def table(runs: Sequence[Entry], data: str) -> Iterator[str]:
+    """The table of one dataset in Markdown, mean ± standard deviation over seeds."""
+    columns = (COLUMNS[0], OF_BCCD, *COLUMNS[1:]) if data == "bccd" else COLUMNS
+    titles = ["features", *(title for title, *_ in columns), "parameters", "minutes", "seeds"]
+    yield f"**`{data}`**\n"
+    yield f"| {' | '.join(titles)} |"
+    yield "|---" * len(titles) + "|"
+    for line in LINES:
+        entries = [entry for entry in runs if (entry["data"], entry["network"]) == (data, line.network)]
+        entries = [entry for entry in entries if line.head in entry["figures"]]
+        if entries:
+            found = [entry["figures"][line.head] for entry in entries]
+            cost = [entry["baselines"].get(line.head, entry) for entry in entries]
+            minutes = statistics.mean(one["training_seconds"] for one in cost) / 60
+            parameters = statistics.mean(one["parameters"] for one in cost)
+            cells = [line.title, *(mean_and_spread(found, metric, digits) for _, metric, digits in columns)]
+            cells += [f"{parameters:,.0f}", f"{minutes:.0f}", str(len(found))]
+            yield "| " + " | ".join(cells) + " |"
+
+
+def main() -> int:
+    """Train what is missing, print the tables, and keep the JSON; an exit code."""
+    asked = arguments(__doc__, tuple(DATA), NETWORKS, RESULTS)
+    console = Console(soft_wrap=True)
+    began = time.monotonic()
+    wanted = [(d, n, s) for s in range(asked.seeds) for d in asked.data for n in asked.networks]
+    for data, network, seed in [] if asked.print else wanted:
+        if code := RECORD.make(data, network, seed, asked.root, asked.json, console):
+            return code
+    for data in asked.data:
+        print("\n" + "\n".join(table(RECORD.current(asked.json), data)))
+    console.print(f"\n{time.monotonic() - began:.0f} s", highlight=False)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
