@@ -121,7 +121,7 @@ class Record:
         }
 
     def _figures(self, run: RunDirectory) -> dict[str, dict[str, float]]:
-        """The table's figures of a finished run, by head; the run's own head is the empty name, a baseline's ``+label``."""
+        """Figures of a finished run by head; its own head is the empty name, a baseline is ``+label``."""
         found: dict[str, dict[str, float]] = {}
         for row in Results.from_json(run.results).rows:
             if (row.metric, row.condition) in self.figures and not row.note and not row.model.endswith(UNTRAINED):
@@ -142,13 +142,13 @@ def cost_of(run: RunDirectory) -> dict[str, int]:
 
 
 def recipe_of(config: Config) -> str:
-    """A hash of all that a config says but where things lie and the seed: figures of two recipes are never averaged.
+    """A hash of what a config says of data, network, heads and training: figures of two recipes are never averaged.
 
     What is at its default is not said, so that a new option does not make strangers of old runs.
     """
     said = config.model_dump(
         mode="json", by_alias=True, exclude_defaults=True,
-        exclude={"name", "output", "seed", "tracking", "evaluation"},
+        exclude={"name", "output", "seed", "tracking", "evaluation", "evaluators"},
     )  # fmt: skip
     said.get("data", {}).pop("root", None)
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]

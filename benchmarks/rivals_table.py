@@ -9,7 +9,8 @@ again; ``--data``, ``--networks`` and ``--seeds`` choose a part of the work, and
 "In the manner of": GIAE, QAE and O2-VAE are our versions of other people's objectives, on our encoders and data.
 
 Labels: the networks saw none but the supervised one, which is the ceiling. LR, MLP, kNN and the lines with few labels
-are probes, which do see labels; clusters are found without and only compared with them.
+are probes, which do see labels; clusters are found without and only compared with them. Their number is that of the
+classes, for k-means, mixture and spectral clusters as for the objective ``neighbours``.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorded_runs import Entry, Record, arguments, mean_and_spread
 from rich.console import Console
+
+from recorded_runs import Entry, Record, arguments, mean_and_spread
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "rivals_table.json"
 NETWORKS = (
-    "contrast", "prototypes", "cnn", "cnn_contrast", "giae_style", "qae_style", "o2vae_style", "supervised",
+    "contrast", "clusters", "cnn", "cnn_contrast", "giae_style", "qae_style", "o2vae_style", "supervised",
 )  # fmt: skip
 DATA = {
     "o2-mnist-12k": ("data={name: o2-mnist-12k}",),
@@ -39,11 +41,12 @@ DATA = {
 EPOCHS = {"plankton": 0.5, "bccd": 4.0}
 """Of the epochs in a file, by the number of images: 12,000 on the digits, 24,000 and 2,000 here."""
 CLASSES = {"plankton": 121, "bccd": 3}
+METHODS = ("kmeans", "gmm", "spectral")
 FIGURES = (
     ("linear_probe_accuracy", ""), ("linear_probe_balanced_accuracy", ""), ("mlp_probe_accuracy", ""),
     ("knn_accuracy", ""), ("linear_probe_accuracy_1", ""), ("linear_probe_accuracy_10", ""),
     ("linear_probe_accuracy_100", ""), ("classifier_accuracy", ""),
-    *((f"{method}_{figure}", "") for method in ("kmeans", "gmm", "spectral") for figure in ("acc", "nmi", "ari", "purity")),
+    *((f"{method}_{figure}", "") for method in METHODS for figure in ("acc", "nmi", "ari", "purity")),
     ("orbit_recall_at_1", ""), ("orbit_recall_at_1", "any-angle"),
     *(("relative_invariance_error", condition) for condition in ("D4", "30deg", "any-angle")),
     ("effective_rank", ""), ("kmeans_silhouette", ""), ("cluster_stability", ""), ("neighbour_consistency", ""),
@@ -63,7 +66,8 @@ class Line:
 LINES = (
     Line("**contrast, D4** (ours)", "contrast"),
     Line("contrast, D4, unit length (ours)", "contrast", "mean_max,post=l2"),
-    Line("**contrast and prototypes, D4** (ours)", "prototypes"),
+    Line("**contrast and neighbours, D4** (ours)", "clusters"),
+    Line("contrast and neighbours, D4, unit length (ours)", "clusters", "mean_max,post=l2"),
     Line("contrast, plain CNN", "cnn_contrast"),
     Line("GIAE, in the manner of", "giae_style"),
     Line("QAE, in the manner of", "qae_style"),
@@ -107,6 +111,8 @@ def overrides(data: str, network: str) -> list[str]:
     if network == "supervised":
         asked += ["augmentation.orientation=o2"] if data != "so2-mnist-12k" else []
         asked += [f"model.classes={CLASSES[data]}"] if data in CLASSES else []
+    if network == "clusters":
+        asked += [f"objective.neighbours.clusters={CLASSES[data]}"] if data in CLASSES else []
     return asked
 
 
