@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import statistics
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,20 @@ def record(evaluator: str) -> Iterator[str]:
     yield from _table(("figure", "condition", *STUDIED.values()), said)
 
 
+def rivals() -> Iterator[str]:
+    """The tables of ``benchmarks/rivals_table.py``, a dataset after the other, as far as they are on record."""
+    sys.path.insert(0, str(RESULTS.parent))
+    try:
+        from rivals_table import DATA, RECORD, table
+        from rivals_table import RESULTS as record
+    finally:
+        sys.path.pop(0)
+    runs = RECORD.current(record)
+    for data in DATA:
+        if any(run["data"] == data for run in runs):
+            yield from ("", *"\n".join(table(runs, data)).splitlines(), "")
+
+
 def _short(value: float | None) -> str:
     return "–" if value is None else f"{value:.3g}"
 
@@ -147,5 +162,5 @@ def _table(titles: Iterable[str], rows: Iterable[Iterable[str]], *, code: bool =
 
 
 TABLES: dict[str, Callable[..., Iterator[str]]] = {
-    "keys": keys, "options": options, "figures": figures, "record": record,
+    "keys": keys, "options": options, "figures": figures, "record": record, "rivals": rivals,
 }  # fmt: skip
