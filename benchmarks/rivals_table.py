@@ -79,7 +79,7 @@ LINES = (
     Line("Zernike moments", "cnn", "+zernike"),
     Line("PCA", "cnn", "+pca"),
     Line("ResNet-18, random weights", "cnn", "+backbone"),
-    Line("*supervised, D4 (all labels)*", "supervised"),
+    Line("*supervised (all labels)*", "supervised"),
 )
 COLUMNS = (
     ("LR", "linear_probe_accuracy", ".3f"),
@@ -95,6 +95,7 @@ COLUMNS = (
     ("GMM ACC", "gmm_acc", ".3f"),
     ("GMM purity", "gmm_purity", ".3f"),
     ("spectral ACC", "spectral_acc", ".3f"),
+    ("own classifier", "classifier_accuracy", ".4f"),
     ("orbit recall", "orbit_recall_at_1 any-angle", ".3f"),
     ("error D4", "relative_invariance_error D4", ".0e"),
     ("error 30°", "relative_invariance_error 30deg", ".2f"),
@@ -109,7 +110,7 @@ def overrides(data: str, network: str) -> list[str]:
     if data in EPOCHS:
         asked.append(f"training.epochs={round(EPOCHS[data] * _epochs(network))}")
     if network == "supervised":
-        asked += ["augmentation.orientation=o2"] if data != "so2-mnist-12k" else []
+        asked += ["model.group=D4", "augmentation.orientation=o2"] if data != "so2-mnist-12k" else []
         asked += [f"model.classes={CLASSES[data]}"] if data in CLASSES else []
     if network == "clusters":
         asked += [f"objective.neighbours.clusters={CLASSES[data]}"] if data in CLASSES else []
