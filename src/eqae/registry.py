@@ -231,6 +231,7 @@ EVALUATORS = Registry(
         "invariance": "eqae.evaluation.invariance:evaluate_invariance",
         "classification": "eqae.evaluation.classification:evaluate_classification",
         "clustering": "eqae.evaluation.clustering:evaluate_clustering",
+        "label_free": "eqae.evaluation.label_free:evaluate_label_free",
         "shift": "eqae.evaluation.shift.evaluator:evaluate_shift",
         "retrieval": "eqae.evaluation.retrieval.evaluator:evaluate_retrieval",
         "spectrum": "eqae.evaluation.representation.spectrum:evaluate_spectrum",
@@ -250,7 +251,8 @@ EVALUATORS = Registry(
     },
 )
 DEFAULT_EVALUATORS = (
-    "reconstruction", "invariance", "classification", "clustering", "retrieval", "spectrum", "stability", "dependence",
-    "uniformity", "operating_point", "intrinsic_dimension", "novelty", "neural_collapse", "calibration", "subgroups",
+    "reconstruction", "invariance", "classification", "clustering", "label_free", "retrieval", "spectrum", "stability",
+    "dependence", "uniformity", "operating_point", "intrinsic_dimension", "novelty", "neural_collapse", "calibration",
+    "subgroups",
 )  # fmt: skip
 """What is judged where nothing else is asked for: a few seconds each. ``evaluators: all`` adds the long studies."""

@@ -57,8 +57,8 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_the_page_has_every_section_in_order(full: str) -> None:
     assert headings(full) == [
-        "Overview", "Invariance", "Reconstructions", "Classification", "Clustering", "Feature maps", "All figures",
-        "Provenance",
+        "Overview", "Invariance", "Reconstructions", "Classification", "Clustering", "Choice without labels",
+        "Feature maps", "All figures", "Provenance",
     ]  # fmt: skip
 
 

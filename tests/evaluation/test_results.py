@@ -31,7 +31,7 @@ def test_results_come_back_from_their_file(tmp_path: Path) -> None:
 def test_the_json_is_that_of_the_contract(tmp_path: Path) -> None:
     Results([ROW]).to_json(tmp_path / "results.json")
     document = json.loads((tmp_path / "results.json").read_text())
-    assert list(document) == ["format", "rows", "differences"]
+    assert list(document) == ["format", "rows", "differences", "choices"]
     assert document["format"] == 1
     assert list(document["rows"][0]) == COLUMNS
     assert list(document["rows"][0].values()) == [

@@ -143,12 +143,12 @@ def even_groups(labels: IntArray, seed: int, groups: int = 20) -> IntArray:
     return found
 
 
-def draw_interval(values: NDArray[np.float64]) -> Interval:
-    """Student's t interval of the mean of an accuracy over independent draws ``(R,)``, within [0, 1]."""
+def draw_interval(values: NDArray[np.float64], least: float = 0.0) -> Interval:
+    """Student's t interval of the mean over draws ``(R,)`` of a figure that lies within [``least``, 1]."""
     spread = float(values.std(ddof=1) / np.sqrt(len(values)))
     half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * spread
     mean = float(values.mean())
-    return max(0.0, mean - half), min(1.0, mean + half)
+    return max(least, mean - half), min(1.0, mean + half)
 
 
 def _around(value: float, low: float, high: float) -> Interval:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eqae.evaluation.evidence import Evidence, FloatArray, IntArray, NotAvailable
-from eqae.evaluation.preprocessing import fit_scaler, vary_by_rounding_alone
+from eqae.evaluation.preprocessing import are_constant, fit_scaler
 from eqae.evaluation.sampling import spread_evenly
 
 REFERENCE_IMAGES = 4_000
@@ -45,11 +45,11 @@ def feature_space(evidence: Evidence) -> FeatureSpace:
     """
     train = evidence.train.upright
     scaler = fit_scaler(train[spread_evenly(len(train), REFERENCE_IMAGES)])
-    spread = np.sqrt(scaler.var_)
-    constant = vary_by_rounding_alone(spread, np.hypot(spread, scaler.mean_))
+    constant = are_constant(scaler)
     if constant.all():
         raise NotAvailable("the features are constant")
-    return FeatureSpace(scaler.mean_.astype(np.float32), np.where(constant, np.inf, spread).astype(np.float32))
+    scale = np.where(constant, np.inf, np.sqrt(scaler.var_))
+    return FeatureSpace(scaler.mean_.astype(np.float32), scale.astype(np.float32))
 
 
 def unit_rows(features: FloatArray) -> FloatArray:

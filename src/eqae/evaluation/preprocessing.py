@@ -22,9 +22,14 @@ def fit_scaler(train: FloatArray) -> StandardScaler:
     size of all features.
     """
     scaler = StandardScaler().fit(train)
-    spread = np.sqrt(scaler.var_)
-    scaler.scale_[vary_by_rounding_alone(spread, np.hypot(spread, scaler.mean_))] = 1.0
+    scaler.scale_[are_constant(scaler)] = 1.0
     return scaler
+
+
+def are_constant(scaler: StandardScaler) -> NDArray[np.bool_]:
+    """Which of the features that ``scaler`` was fitted on are constant up to rounding, ``(D,)``."""
+    spread = np.sqrt(scaler.var_)
+    return vary_by_rounding_alone(spread, np.hypot(spread, scaler.mean_))
 
 
 def vary_by_rounding_alone(spread: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.bool_]:

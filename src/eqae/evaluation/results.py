@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from eqae.errors import CheckpointError
+from eqae.evaluation.choice import Choice, choices_without_labels
 from eqae.evaluation.comparison import Difference, differences_from_best
 from eqae.evaluation.evidence import Evidence, Score
 from eqae.evaluation.row import COLUMNS, Row
@@ -68,10 +69,21 @@ class Results:
         """Set :attr:`differences` from the samples of all models."""
         self.differences = differences_from_best(self.rows, self.samples)
 
+    @property
+    def choices(self) -> list[Choice]:
+        """Which of the trained models each figure that needs no label would have picked; follows from the rows."""
+        return choices_without_labels([row for row in self.rows if not row.model.endswith(UNTRAINED)])
+
     def to_json(self, path: str | Path) -> None:
-        """Write ``{"format": 1, "rows": [...], "differences": [...]}``, whole or not at all; NaN becomes null."""
-        rows = [{key: _finite(value) for key, value in asdict(row).items()} for row in self.rows]
-        document = {"format": FORMAT, "rows": rows, "differences": [asdict(entry) for entry in self.differences]}
+        """Write ``{"format": 1, "rows": [...], "differences": [...], "choices": [...]}``, whole or not at all; NaN
+        becomes null.
+        """
+        document = {
+            "format": FORMAT,
+            "rows": [_plain(row) for row in self.rows],
+            "differences": [_plain(difference) for difference in self.differences],
+            "choices": [_plain(choice) for choice in self.choices],
+        }
         write_atomically(path, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
     def to_csv(self, path: str | Path) -> None:
@@ -79,12 +91,12 @@ class Results:
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows({key: _finite(value) for key, value in asdict(row).items()} for row in self.rows)
+        writer.writerows(map(_plain, self.rows))
         write_atomically(path, text.getvalue())
 
     @classmethod
     def from_json(cls, path: str | Path) -> Results:
-        """Read what :meth:`to_json` wrote; there are no drawings.
+        """Read what :meth:`to_json` wrote; there are no drawings, and choices follow from the rows.
 
         Raises:
             CheckpointError: the file is missing, is not a table of results, or has a newer format.
@@ -102,6 +114,10 @@ class Results:
         except (ValueError, KeyError, TypeError, ValidationError) as error:
             reason = str(error).splitlines()[0]
             raise CheckpointError(str(path), reason, expected, "evaluate the run again") from error
+
+
+def _plain(entry: Row | Difference | Choice) -> dict[str, Any]:
+    return {key: _finite(value) for key, value in asdict(entry).items()}
 
 
 def _finite(value: Any) -> Any:

@@ -5,7 +5,8 @@ import pytest
 from evidence_factory import make_features
 
 from eqae.evaluation.evidence import Evidence, NotAvailable
-from eqae.evaluation.feature_space import feature_space, vary_by_rounding_alone
+from eqae.evaluation.feature_space import feature_space
+from eqae.evaluation.preprocessing import vary_by_rounding_alone
 
 
 def space_of(values: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from eqae.evaluation.report.absences import absences
 from eqae.evaluation.report.markup import Markup, join, tag
 from eqae.evaluation.report.poses import Poses
 from eqae.evaluation.report.sections.appendix import all_rows, provenance
+from eqae.evaluation.report.sections.choice import choice_section
 from eqae.evaluation.report.sections.classification import classification
 from eqae.evaluation.report.sections.clustering import clustering
 from eqae.evaluation.report.sections.feature_maps import feature_maps
@@ -33,7 +34,8 @@ _SECTIONS: Mapping[str, tuple[Callable[[Subject], Markup], tuple[str, ...]]] = {
     "Invariance": (invariance_section, ("invariance",)),
     "Reconstructions": (reconstructions, ("reconstruction",)),
     "Classification": (classification, ("classification",)),
-    "Clustering": (clustering, ("clustering",)),
+    "Clustering": (clustering, ("clustering", "label_free")),
+    "Choice without labels": (choice_section, ()),
     "Feature maps": (feature_maps, ()),
     "Shift invariance": (shift_section, ("shift",)),
     "Semantic similarity": (semantic_section, ("semantic",)),

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eqae.evaluation.report.absences import absences
+from eqae.evaluation.report.choice_text import choice_lines
 from eqae.evaluation.report.number_text import ABSENT, number_text
 from eqae.evaluation.report.sections.overview import KEY_COLUMNS
 from eqae.evaluation.report.standings import Column, Mark, cells, direction, marks, present, trained_models
@@ -28,7 +29,7 @@ _PLAIN = str.maketrans({"↑": "+", "↓": "-", "—": "-", "°": "", "…": "."
 
 
 def print_table(results: Results, console: Console | None = None) -> None:
-    """Models by key metrics, and one line on invariance below.
+    """Models by key metrics, one line on invariance below, and which of several models would be chosen without labels.
 
     The best of a column is bold and starred; ``~`` stands before figures that are within noise of the best.
     Columns that do not fit the width are left out from the right and named. Where nobody watches (a file, a pipe) the
@@ -46,6 +47,8 @@ def print_table(results: Results, console: Console | None = None) -> None:
     console.print(_table(results, labels, {column: body[column] for column in shown}, name_width, console))
     for line in _notes(results, columns[len(shown) :], len(labels) > 1):
         console.print(Text(_encodable(line, console)), soft_wrap=False)
+    if choices := choice_lines(results, console.width):
+        console.print("", *(Text(_encodable(line, console)) for line in choices), sep="\n")
 
 
 def _table(
@@ -106,7 +109,7 @@ def _notes(results: Results, left_out: tuple[Column, ...], several: bool) -> lis
     notes = ["* best   ~ within noise of the best (95 %, on the same images)"] if several else []
     if left_out:
         notes.append(f"Not shown for lack of room: {', '.join(' '.join(_heading(results, c)) for c in left_out)}")
-    return [*notes, *absences(results), "".join(invariance(results))]
+    return [note for note in (*notes, *absences(results), "".join(invariance(results))) if note]
 
 
 def _shortened(label: str, width: int) -> str:

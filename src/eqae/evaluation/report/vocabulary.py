@@ -37,6 +37,8 @@ _METRICS = {
     "kmeans_nmi": Metric("NMI", "score", "Normalised mutual information, arithmetic mean; 1 is perfect."),
     "kmeans_ari": Metric("ARI", "score", "Adjusted Rand index; 0 is chance, 1 is perfect."),
     "kmeans_silhouette": Metric("silhouette", "score", "Silhouette of the clusters; needs no labels."),
+    "cluster_stability": Metric("cluster stability", "score", "ARI of k-means on parts of the images; no labels."),
+    "neighbour_consistency": Metric("neighbour consistency", "percent", "Nearest neighbours that share the cluster."),
     "gmm_acc": Metric("GMM", "percent", "Accuracy of Gaussian-mixture clusters under the best one-to-one matching."),
     "gmm_purity": Metric("purity", "percent", "Share of images in the largest class of their component."),
     "gmm_nmi": Metric("NMI", "score", "Normalised mutual information, arithmetic mean; 1 is perfect."),

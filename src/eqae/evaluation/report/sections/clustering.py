@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from eqae.data.base import Dataset
 
 _METHODS = {"kmeans": "k-means", "gmm": "Gaussian mixture", "spectral": "spectral clustering"}
+_LABEL_FREE = {"cluster_stability": "stability", "neighbour_consistency": "neighbours"}
 _MEASURES = {"acc": "ACC", "purity": "purity", "nmi": "NMI", "ari": "ARI", "silhouette": "silhouette"}
 _HOW_TO_READ = (
     "Clusters are found in the features of the training images: by default as many as there are classes, and without "
     "classes ten, or one for every ten images where there are fewer than a hundred. Labels only judge them. ACC "
     "matches clusters and classes one to one; purity lets several clusters share a class and is never lower. The "
-    "silhouette is near 1 where clusters lie apart and near 0 where they touch."
+    "silhouette is near 1 where clusters lie apart and near 0 where they touch; stability, an ARI, is 1 where parts of "
+    "the images give the same clusters; neighbours are those of the ten nearest that share an image's cluster. These "
+    "three need no label."
 )
 _MOST_SHEETS = 20
 _SHEET = (
@@ -35,12 +38,13 @@ _SHEET = (
 
 
 def clustering(subject: Subject) -> Markup:
-    """ACC, purity, NMI, ARI and silhouette by k-means and by a Gaussian mixture; contact sheets of the main model."""
+    """What clusters share with classes, what they are without them, and contact sheets of the main model."""
     columns = [
         Column(f"{method}_{measure}", group=group, title=title)
         for method, group in _METHODS.items()
         for measure, title in _MEASURES.items()
     ]
+    columns += [Column(metric, group="k-means, no labels", title=title) for metric, title in _LABEL_FREE.items()]
     shown = join(score_table(subject, columns), _sheets(subject))
     return join(tag("p", _HOW_TO_READ), shown) if shown else Markup()
 
