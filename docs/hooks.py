@@ -113,10 +113,9 @@ def rivals() -> Iterator[str]:
     sys.path.insert(0, str(RESULTS.parent))
     try:
         from rivals_table import DATA, RECORD, table
-        from rivals_table import RESULTS as record
     finally:
         sys.path.pop(0)
-    runs = RECORD.current(record)
+    runs = RECORD.current(RESULTS / "rivals_table.json")
     for data in DATA:
         if any(run["data"] == data for run in runs):
             yield from ("", *"\n".join(table(runs, data)).splitlines(), "")

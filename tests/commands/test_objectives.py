@@ -19,7 +19,8 @@ Arguments = Callable[..., list[str]]
 OPTIONS = {
     "aligned_reconstruction": "{code: 4, fields: [4, 4]}", "variational": "{code: 4, fields: [4, 4]}",
     "prototypes": "{count: 8, projection: [16, 8]}", "contrastive": "{projection: [16, 8]}",
-    "neighbours": "{clusters: 3, neighbours: 2}", "vicreg": "{projection: [16, 16]}", "cross_entropy": "{smoothing: 0.1}",
+    "neighbours": "{clusters: 3, neighbours: 2}", "vicreg": "{projection: [16, 16]}",
+    "cross_entropy": "{smoothing: 0.1}",
 }  # fmt: skip
 NETWORKS = {
     "reconstruction": "{name: eqae, fields: [3, 4], code: 6}",

@@ -72,7 +72,13 @@ def test_a_classifier_is_part_of_the_checkpoint(tmp_path: Path) -> None:
     options = {"fields": [2, 3], "code": 4, "decoder": False, "classes": 5}
     model = build_model("eqae", (1, 12, 12), options).eval()
     spec = ModelSpec(
-        model="eqae", model_options=options, head="max", head_options={}, image_shape=(1, 12, 12), dataset="noise", seed=0
+        model="eqae",
+        model_options=options,
+        head="max",
+        head_options={},
+        image_shape=(1, 12, 12),
+        dataset="noise",
+        seed=0,
     )
     save_checkpoint(tmp_path, model, spec)
     loaded = load_checkpoint(tmp_path).model

@@ -10,6 +10,7 @@ from eqae.evaluation.report.absences import absences
 from eqae.evaluation.report.markup import Markup, join, tag
 from eqae.evaluation.report.poses import Poses
 from eqae.evaluation.report.sections.appendix import all_rows, provenance
+from eqae.evaluation.report.sections.attention import attention_section
 from eqae.evaluation.report.sections.choice import choice_section
 from eqae.evaluation.report.sections.classification import classification
 from eqae.evaluation.report.sections.clustering import clustering
@@ -40,6 +41,7 @@ _SECTIONS: Mapping[str, tuple[Callable[[Subject], Markup], tuple[str, ...]]] = {
     "Shift invariance": (shift_section, ("shift",)),
     "Semantic similarity": (semantic_section, ("semantic",)),
     "Decision regions and hulls": (geometry_section, ("regions", "hulls")),
+    "Attention": (attention_section, ("attention",)),
     "Retrieval and orbits": (retrieval_section, ("retrieval", "spectrum")),
     "Probes": (probes, PROBES),
     "All figures": (all_rows, ()),
