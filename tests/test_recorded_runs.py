@@ -1,0 +1,71 @@
+"""The tables of record: every run they ask for has a config that stands, and the JSON holds what they ask for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from eqae.commands.resolving import read_config
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+
+@pytest.fixture(scope="module", params=["paper_table", "rivals_table"])
+def table(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
+    """The script of a table, as a module."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        yield __import__(request.param)
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+
+
+def datasets(table: ModuleType) -> list[str]:
+    return list(getattr(table, "DATA", ("o2-mnist-12k", "plankton")))
+
+
+def test_every_network_has_a_config_that_stands_on_every_dataset(table: ModuleType) -> None:
+    recipes = {
+        (data, network): table.RECORD.wanted_recipe(data, network)
+        for data in datasets(table)
+        for network in table.NETWORKS
+    }
+    assert len(set(recipes.values())) == len(recipes)
+
+
+def test_a_recipe_does_not_depend_on_seed_or_place_and_does_on_what_is_trained(table: ModuleType) -> None:
+    from recorded_runs import recipe_of
+
+    record, network = table.RECORD, table.NETWORKS[0]
+    path = record.configs / f"{network}.yaml"
+    asked = record.asked("plankton", network, 0)
+    recipe = recipe_of(read_config(path, asked))
+    for more in (["seed=7"], ["data.root=/somewhere"], ["name=x", "output=y"], ["evaluators=[invariance]"]):
+        assert recipe_of(read_config(path, [*asked, *more])) == recipe
+    for more in (["training.epochs=1"], ["head=max"], ["augmentation.noise=0.7"], ["data.name=digits", "data.size=12"]):
+        assert recipe_of(read_config(path, [*asked, *more])) != recipe
+
+
+def test_what_is_on_record_is_of_todays_recipes_and_fills_lines(table: ModuleType) -> None:
+    from recorded_runs import recorded
+
+    entries = recorded(table.RESULTS)
+    assert entries == table.RECORD.current(table.RESULTS)
+    heads = {(line.network, line.head) for line in table.LINES}
+    assert all(any((entry["network"], head) in heads for head in entry["figures"]) for entry in entries)
+    for data in {entry["data"] for entry in entries}:
+        lines = [line for line in table.table(entries, data) if line.startswith("| ")]
+        assert len(lines) > 1
+        assert len({line.count("|") for line in lines}) == 1
+
+
+def test_a_dash_stands_where_nothing_was_measured(table: ModuleType) -> None:
+    from recorded_runs import mean_and_spread
+
+    assert mean_and_spread([{"a": 0.5}, {"a": 0.7}], "a") == "0.600 ± 0.141"
+    assert mean_and_spread([{"a": 0.5}, {}], "a") == "0.500"
+    assert mean_and_spread([{}], "a") == "–"
