@@ -43,8 +43,22 @@ def test_directions_of_little_variance_are_seen() -> None:
     assert accuracy((both[:600], labels), (both[600:], true)) > 0.9 > 0.8 > plain
 
 
+def test_features_that_are_few_and_all_needed_are_read_too() -> None:
+    """Five rings, and the plane they lie in varies ten times as much as four axes of noise."""
+
+    def drawn(count: int, seed: int) -> tuple[FloatArray, IntArray]:
+        rng = np.random.default_rng(seed)
+        labels = rng.integers(5, size=count)
+        angles = rng.uniform(0, 2 * np.pi, count)
+        plane = (1 + labels + 0.15 * rng.normal(size=count))[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
+        return np.hstack([plane, 0.3 * rng.normal(size=(count, 4))]).astype(np.float32), labels
+
+    train, test = drawn(1500, 0), drawn(1000, 1)
+    assert accuracy(train, test) > 0.9
+
+
 def test_whitened_training_features_have_the_identity_for_a_covariance() -> None:
-    x, labels = rings(500)
+    x, labels = rings(180)
     x = x @ np.random.default_rng(0).normal(size=(6, 6)).astype(np.float32)
     probe = fit_mlp_probe(x, labels, 0)
     whitened = (torch.from_numpy(x) - probe.mean) @ probe.axes
