@@ -77,8 +77,9 @@ def _spectral(coordinates: FloatArray, count: int, seed: int) -> IntArray:
         count, affinity="nearest_neighbors", n_neighbors=neighbours, assign_labels="cluster_qr", random_state=seed
     )
     with warnings.catch_warnings():
-        # A graph that falls apart by itself is cut where it does.
+        # A graph that falls apart by itself is cut where it does; as many images as dimensions look like affinities.
         warnings.filterwarnings("ignore", message="Graph is not fully connected")
+        warnings.filterwarnings("ignore", message="The spectral clustering API has changed")
         return np.asarray(cut.fit_predict(coordinates), np.int64)
 
 
