@@ -152,6 +152,9 @@ class DataChoice(Choice):
 
     name: str = Field("digits", description="a registered dataset")
     root: str | None = Field(None, description="folder of the data files; else the environment variable EQAE_DATA")
+    held_out: float = Field(
+        0.0, ge=0, lt=1, description="share of the training images that judges instead of the test images; 0: the test"
+    )
 
 
 class ModelChoice(Choice):

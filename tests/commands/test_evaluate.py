@@ -11,6 +11,7 @@ from command_line import tiny_arguments
 
 from eqae.commands.evaluate import main
 from eqae.commands.train import main as train
+from eqae.data import load_dataset
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,22 @@ def test_heads_and_evaluators_are_chosen_without_retraining(runs: Path) -> None:
     models = {row["model"] for row in rows(out)}
     assert models >= {"eqae_p4m", "eqae_p4m:max", "eqae_p4m:gram_banded"}
     assert {row["evaluator"] for row in rows(out)} == {"invariance"}
+
+
+def test_settings_are_chosen_on_images_held_out_of_training_and_judged_at_last_on_the_test(
+    tiny_npz: Path, tmp_path: Path
+) -> None:
+    only = ["baselines={}", "heads=[]", "evaluators=[invariance]", "data.held_out=0.25", "evaluation.orbit_images=500"]
+    assert train(tiny_arguments("cnn.yaml", tiny_npz, tmp_path, *only)) == 0
+    assert main([str(tmp_path / "cnn"), "--out", str(tmp_path / "test"), "data.held_out=0"]) == 0
+    images = load_dataset("npz", None, {"path": str(tiny_npz)})
+    for run, dataset, count in (
+        ("cnn", "npz-held-out", round(len(images.train) / 4)),
+        ("test", "npz", len(images.test)),
+    ):
+        found = rows(tmp_path / run)
+        assert {row["dataset"] for row in found} == {dataset}
+        assert {row["n"] for row in found if row["metric"] == "relative_invariance_error"} == {count}
 
 
 @pytest.mark.parametrize(

@@ -140,3 +140,22 @@ def test_digits_at_their_own_size_are_scikit_learns() -> None:
     pixels = torch.cat([dataset.train.pixels, dataset.test.pixels])[:, 0].double() * 16
     assert torch.equal(pixels, torch.from_numpy(found.images))
     assert torch.cat([dataset.train.labels, dataset.test.labels]).tolist() == found.target.tolist()
+
+
+def test_a_part_held_out_of_training_takes_the_place_of_the_test_images() -> None:
+    dataset = load_dataset("digits", None, {})
+    held = dataset.holding_out(0.2)
+    assert held.name == "digits-held-out"
+    assert (len(held.train), len(held.test)) == (1297 - 259, 259)
+    parts = [set(content_hashes(split)) for split in (held.train, held.test, dataset.test)]
+    assert parts[0] | parts[1] == set(content_hashes(dataset.train))
+    assert not parts[1] & (parts[0] | parts[2])
+    assert set(held.test.labels.tolist()) == set(range(10))
+    again = load_dataset("digits", None, {}).holding_out(0.2)
+    assert torch.equal(again.test.pixels, held.test.pixels)
+
+
+@pytest.mark.parametrize("share", [1e-4, 0.9999])
+def test_a_part_of_no_images_or_of_all_is_refused(share: float) -> None:
+    with pytest.raises(DataError, match="data.held_out"):
+        load_dataset("digits", None, {}).holding_out(share)

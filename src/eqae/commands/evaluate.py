@@ -70,13 +70,13 @@ def evaluate(
         directory.check_free()
     config = _config(models, config_path, overrides)
     from eqae.commands.contenders import gather  # torch is imported only for a command line that stands
+    from eqae.commands.images import read_images
     from eqae.commands.jobs import check_evaluators
     from eqae.commands.judging import exit_on_failures, judge_and_report
-    from eqae.data import load_dataset
 
     check_evaluators(config)
     contenders_of = gather(models, config)
-    dataset = load_dataset(config.data.name, config.data.root, config.data.options)
+    dataset = read_images(config.data)
     contenders = contenders_of(dataset)
     what = f"{len(contenders)} model{'s' if len(contenders) > 1 else ''}"
     console.print(f"[bold]{what}[/bold] on {dataset.name} → {out}", highlight=False)

@@ -12,6 +12,7 @@ from rich.console import Console
 from eqae.card import write_card
 from eqae.checkpoint import load_checkpoint, save_checkpoint
 from eqae.commands.fitting import fit_subjects
+from eqae.commands.images import read_images
 from eqae.commands.jobs import (
     Job,
     baseline_jobs,
@@ -25,7 +26,6 @@ from eqae.commands.jobs import (
 from eqae.commands.judging import Contender, environment_facts, exit_on_failures, judge_and_report, pick_device
 from eqae.commands.resolving import check_same, config_text
 from eqae.config import Config
-from eqae.data import load_dataset
 from eqae.data.base import Dataset
 from eqae.evaluation.extraction import FeatureModel
 from eqae.files import remove_leftovers
@@ -46,7 +46,7 @@ def carry_out(config: Config, run: RunDirectory, *, resume: bool, console: Conso
     """
     check_evaluators(config)
     check_devices(config)
-    dataset = load_dataset(config.data.name, config.data.root, config.data.options)
+    dataset = read_images(config.data)
     main, baselines = main_job(config, dataset, run), baseline_jobs(config, dataset, run)
     heads = extra_heads(config, main)
     for job in (main, *baselines):
@@ -68,7 +68,7 @@ def carry_out(config: Config, run: RunDirectory, *, resume: bool, console: Conso
         facts = _facts(config, main, seconds)
         for contender in contenders:
             fit_subjects(contender.subjects, dataset, pick_device(config.training.accelerator))
-        title = f"{config.name} on {config.data.name}"
+        title = f"{config.name} on {dataset.name}"
         results = judge_and_report(contenders, dataset, config, run, console, title, facts)
         rows = [asdict(row) for row in results.rows]
         write_card(run.path, main.spec, rows, facts | environment_facts())

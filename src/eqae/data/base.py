@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from eqae.errors import DataError
+from eqae.seeding import generator
 
 UNLABELED = -1
 
@@ -95,6 +96,27 @@ class Dataset:
                     f"{self.name}: {split} labels", f"from {low} to {high}",
                     f"0 to {len(self.class_names) - 1}, or {UNLABELED} for unknown", "one class name a label",
                 )  # fmt: skip
+
+    def holding_out(self, share: float) -> Dataset:
+        """The same dataset with a part of its training images in place of the test images, which are left alone: what
+        settings are chosen on. The part is the same for every run.
+
+        Args:
+            share: of the training images, between 0 and 1.
+
+        Raises:
+            DataError: it is less than an image, or leaves none to train on.
+        """
+        count = len(self.train)
+        judges = round(share * count)
+        if not 0 < judges < count:
+            raise DataError(
+                "data.held_out", f"{share}, which is {judges} of {count} images", "at least one held out and one left",
+                "change the share, or set it to 0 to be judged on the test images",
+            )  # fmt: skip
+        order = torch.randperm(count, generator=generator(0, "held out"))
+        rest, held = order[judges:].sort().values, order[:judges].sort().values
+        return replace(self, name=f"{self.name}-held-out", train=self.train.take(rest), test=self.train.take(held))
 
 
 def as_float(pixels: Tensor) -> Tensor:
