@@ -157,5 +157,5 @@ def test_a_part_held_out_of_training_takes_the_place_of_the_test_images() -> Non
 
 @pytest.mark.parametrize("share", [1e-4, 0.9999])
 def test_a_part_of_no_images_or_of_all_is_refused(share: float) -> None:
-    with pytest.raises(DataError, match="data.held_out"):
+    with pytest.raises(DataError, match=r"data\.held_out"):
         load_dataset("digits", None, {}).holding_out(share)
