@@ -28,7 +28,7 @@ from recorded_runs import Entry, Record, arguments, mean_and_spread
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "rivals_table.json"
 NETWORKS = (
-    "contrast", "clusters", "cnn", "cnn_contrast", "giae_style", "qae_style", "o2vae_style", "supervised",
+    "clusters", "contrast", "cnn", "cnn_contrast", "giae_style", "qae_style", "o2vae_style", "supervised",
 )  # fmt: skip
 DATA = {
     "o2-mnist-12k": ("data={name: o2-mnist-12k}",),
@@ -64,10 +64,12 @@ class Line:
 
 
 LINES = (
-    Line("**contrast, D4** (ours)", "contrast"),
-    Line("contrast, D4, unit length (ours)", "contrast", "mean_max,post=l2"),
-    Line("**contrast and neighbours, D4** (ours)", "clusters"),
-    Line("contrast and neighbours, D4, unit length (ours)", "clusters", "mean_max,post=l2"),
+    Line("**contrast and neighbours** (ours)", "clusters"),
+    Line("**the same, max** (ours)", "clusters", "max"),
+    Line("**the same, Gram** (ours)", "clusters", "gram"),
+    Line("the same, Gram, signed roots and unit length (ours)", "clusters", "gram,post=signed_root+l2"),
+    Line("contrast, D4 (ours)", "contrast"),
+    Line("the same, max (ours)", "contrast", "max"),
     Line("contrast, plain CNN", "cnn_contrast"),
     Line("GIAE, in the manner of", "giae_style"),
     Line("QAE, in the manner of", "qae_style"),
@@ -113,6 +115,8 @@ def overrides(data: str, network: str) -> list[str]:
         asked += ["model.group=D4", "augmentation.orientation=o2"] if data != "so2-mnist-12k" else []
         asked += [f"model.classes={CLASSES[data]}"] if data in CLASSES else []
     if network == "clusters":
+        # A mirrored digit is none: turns alone, with as many channels.
+        asked += ["model.group=C12", "model.fields=[8,12]"] if data == "so2-mnist-12k" else []
         asked += [f"objective.neighbours.clusters={CLASSES[data]}"] if data in CLASSES else []
     return asked
 

@@ -182,6 +182,7 @@ class Augmentation(Section):
     elastic: float = Field(
         0.0, ge=0, le=1000, description="typical displacement in pixels of a smooth random deformation"
     )
+    thickness: float = Field(0.0, ge=0, le=100, description="bright parts grow or shrink by this many pixels, at most")
     blur: float = Field(0.0, ge=0, le=100, description="largest deviation of a Gaussian blur of the input, in pixels")
     contrast: float = Field(0.0, ge=0, le=1, description="the input's contrast is multiplied by 1 +- this, at most")
     noise: float = Field(

@@ -141,7 +141,9 @@ def test_processes_share_the_batches_that_one_process_would_have(
 
 def test_draws_do_not_depend_on_how_many_processes_share_a_batch() -> None:
     images = torch.rand(7, 1, 9, 9)
-    augment = Augment("o2", scale=0.2, shear=0.2, shift=1.0, elastic=0.5, blur=0.6, contrast=0.3, noise=0.5)
+    augment = Augment(
+        "o2", scale=0.2, shear=0.2, shift=1.0, elastic=0.5, thickness=1.5, blur=0.6, contrast=0.3, noise=0.5
+    )
     whole = augment(images, generator(1))
     for processes in (2, 3):
         shares = [Share.of(7, rank, processes) for rank in range(processes)]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from torch.nn import functional as F
 
-from eqae.data.transforms import Mode, Padding, augment_o2, blur, deform, mirror_then_rotate, rotate
+from eqae.data.transforms import Mode, Padding, augment_o2, blur, deform, mirror_then_rotate, rotate, thicken
+from eqae.groups import D4
 from eqae.seeding import generator
 
 MODES: tuple[Mode, ...] = ("bicubic", "bilinear")
@@ -240,3 +241,49 @@ def test_every_image_has_its_own_blur() -> None:
         torch.testing.assert_close(
             together[k : k + 1], blur(images[k : k + 1], torch.tensor([deviation])), atol=1e-3, rtol=0
         )
+
+
+def morphed(images: torch.Tensor, pixels: int) -> torch.Tensor:
+    """``pixels`` dilations, or erosions, by scipy: the mean of those with a square and with a cross, one by one."""
+    values = images.numpy()
+    operation = ndimage.grey_dilation if pixels > 0 else ndimage.grey_erosion
+    square, cross = np.ones((1, 1, 3, 3)), ndimage.generate_binary_structure(2, 1)[None, None]
+    for _ in range(abs(pixels)):
+        values = (operation(values, footprint=square) + operation(values, footprint=cross)) / 2
+    return torch.from_numpy(values)
+
+
+@pytest.mark.parametrize("pixels", [-3, -1, 1, 2])
+def test_thickening_agrees_with_scipy(pixels: int) -> None:
+    images = torch.rand(3, 2, 15, 17, dtype=torch.float64)
+    found = thicken(images, torch.full((3,), float(pixels)))
+    torch.testing.assert_close(found[..., 4:-4, 4:-4], morphed(images, pixels)[..., 4:-4, 4:-4])
+
+
+def test_parts_of_a_pixel_lie_between_and_every_image_has_its_own() -> None:
+    images = torch.rand(4, 1, 15, 15, dtype=torch.float64)
+    pixels = torch.tensor([0.0, 0.25, 1.75, -0.5])
+    found = thicken(images, pixels)
+    assert torch.equal(found[0], images[0])
+    once, twice = (thicken(images, torch.full((4,), whole)) for whole in (1.0, 2.0))
+    torch.testing.assert_close(found[1], images[1].lerp(once[1], 0.25))
+    torch.testing.assert_close(found[2], once[2].lerp(twice[2], 0.75))
+    torch.testing.assert_close(found[3], images[3].lerp(morphed(images, -1)[3], 0.5))
+
+
+def test_a_disc_grows_by_about_the_pixels_that_are_said() -> None:
+    line = torch.arange(41, dtype=torch.float64) - 20
+    radius = torch.sqrt(line[:, None] ** 2 + line**2)
+    disc = (9.5 - radius).clamp(0, 1).view(1, 1, 41, 41)
+    for pixels in (-3.0, -1.0, 0.5, 2.0, 4.0):
+        grown = thicken(disc, torch.tensor([pixels]))
+        assert math.sqrt(grown.sum().item() / math.pi) == pytest.approx(9 + pixels, abs=0.2 * abs(pixels) + 0.05)
+
+
+def test_thickening_turns_with_the_image_and_keeps_its_range() -> None:
+    images, pixels = torch.rand(5, 1, 12, 12), torch.tensor([-1.3, -0.2, 0.4, 1.0, 2.6])
+    found = thicken(images, pixels)
+    assert found.min() >= images.min()
+    assert found.max() <= images.max()
+    for element in range(D4.order):
+        assert torch.equal(thicken(D4.act(element, images), pixels), D4.act(element, found))

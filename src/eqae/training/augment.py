@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from eqae.data.transforms import augment_o2, blur, deform
+from eqae.data.transforms import augment_o2, blur, deform, thicken
 from eqae.processes import Share
 
 LEAST_BLUR = 0.1
@@ -26,6 +26,7 @@ class Augment:
         shear: slant along a random direction, at most.
         shift: pixels along each axis, at most.
         elastic: typical displacement in pixels of a smooth random deformation.
+        thickness: bright parts grow or shrink by at most this many pixels.
         blur: largest standard deviation of a Gaussian blur of the input, in pixels.
         contrast: the input's deviation from its own mean is multiplied by 1 ± contrast, at most.
         noise: standard deviation of Gaussian noise on the input alone: a denoising autoencoder (Vincent et al.
@@ -37,6 +38,7 @@ class Augment:
     shear: float = 0.0
     shift: float = 0.0
     elastic: float = 0.0
+    thickness: float = 0.0
     blur: float = 0.0
     contrast: float = 0.0
     noise: float = 0.0
@@ -66,6 +68,8 @@ class Augment:
                 target, generator, scale=self.scale, shear=self.shear, shift=self.shift, elastic=self.elastic,
                 share=share,
             )  # fmt: skip
+        if self.thickness:
+            target = thicken(target, self.thickness * share.cut(2 * torch.rand(share.total, generator=generator) - 1))
         return self._corrupted(target, generator, share), target
 
     def _corrupted(self, images: Tensor, generator: torch.Generator, share: Share) -> Tensor:
