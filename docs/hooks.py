@@ -17,6 +17,8 @@ from typing import Any
 from mkdocs.exceptions import PluginError
 
 from eqae.commands.shell import key_help
+from eqae.evaluation.choice import Choice, by_pick, choices_without_labels
+from eqae.evaluation.row import Row
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 MARK = re.compile(r"^( *)<!-- table: (\w+) ?(\w*) -->$", re.MULTILINE)
@@ -50,6 +52,9 @@ FIGURES = (
     ("error 30°", "relative_invariance_error 30deg", ".2f"),
     ("error any angle", "relative_invariance_error any-angle", ".2f"),
 )
+
+TARGETS = {"linear_probe_accuracy": "linear probe", "knn_accuracy": "kNN", "kmeans_acc": "k-means"}
+LESS_IS_BETTER = {"reconstruction_mse"}
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -110,15 +115,43 @@ def record(evaluator: str) -> Iterator[str]:
 
 def rivals() -> Iterator[str]:
     """The tables of ``benchmarks/rivals_table.py``, a dataset after the other, as far as they are on record."""
+    benchmark = _rivals_table()
+    runs = benchmark.RECORD.current(RESULTS / "rivals_table.json")
+    for data in benchmark.DATA:
+        if any(run["data"] == data for run in runs):
+            yield from ("", *"\n".join(benchmark.table(runs, data)).splitlines(), "")
+
+
+def choices() -> Iterator[str]:
+    """What figures without labels would have picked among the lines of the rotated digits, seed 0."""
+    benchmark = _rivals_table()
+    runs = benchmark.RECORD.current(RESULTS / "rivals_table.json")
+    entries = {run["network"]: run for run in runs if run["data"] == "o2-mnist-12k" and run["seed"] == 0}
+    rows = [
+        Row(line.title.replace("*", ""), "", "", metric, "", value, None, None, metric not in LESS_IS_BETTER, 0, 0)
+        for line in benchmark.LINES
+        if line.network in entries and line.network != "supervised"
+        for metric, value in entries[line.network]["figures"].get(line.head, {}).items()
+    ]
+    titles = ("by", "picks", *(f"{title}: lost (rank)" for title in TARGETS.values()))
+    lines = by_pick(choices_without_labels(rows)).items()
+    said = ((metric.replace("_", " "), pick, *(_lost(found.get(target)) for target in TARGETS))
+            for (metric, pick), found in lines)  # fmt: skip
+    yield from _table(titles, said, code=False)
+
+
+def _lost(choice: Choice | None) -> str:
+    return "–" if choice is None else f"{100 * choice.regret:.1f} ({choice.rank_correlation:.2f})"
+
+
+def _rivals_table() -> Any:
+    """The benchmark as a module."""
     sys.path.insert(0, str(RESULTS.parent))
     try:
-        from rivals_table import DATA, RECORD, table
+        import rivals_table
     finally:
         sys.path.pop(0)
-    runs = RECORD.current(RESULTS / "rivals_table.json")
-    for data in DATA:
-        if any(run["data"] == data for run in runs):
-            yield from ("", *"\n".join(table(runs, data)).splitlines(), "")
+    return rivals_table
 
 
 def _short(value: float | None) -> str:
@@ -161,5 +194,5 @@ def _table(titles: Iterable[str], rows: Iterable[Iterable[str]], *, code: bool =
 
 
 TABLES: dict[str, Callable[..., Iterator[str]]] = {
-    "keys": keys, "options": options, "figures": figures, "record": record, "rivals": rivals,
+    "keys": keys, "options": options, "figures": figures, "record": record, "rivals": rivals, "choices": choices,
 }  # fmt: skip
