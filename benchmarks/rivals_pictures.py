@@ -20,7 +20,7 @@ from readme_pictures import pictures
 PLANES = (
     ("49 Zernike moments", "cnn-s0", "zernike"),
     ("CNN autoencoder, augmented", "cnn-s0", "cnn-s0"),
-    ("the same kind, averaged over D4", "cnn-s0", "cnn_orbit_mean"),
+    ("CNN autoencoder, averaged over D4", "cnn-s0", "cnn_orbit_mean"),
     ("contrast and neighbours, D12", "clusters-s0", "clusters-s0"),
 )
 """What stands over each plane, the run, and the model in its report."""
