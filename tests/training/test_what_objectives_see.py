@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -13,13 +14,15 @@ from eqae.data.base import Dataset, Images
 from eqae.errors import TrainingDiverged
 from eqae.heads import build_head
 from eqae.models import build_model
-from eqae.objectives import Objective, Step
+from eqae.objectives import Objective, Step, Subject, build_objective
 from eqae.training.augment import Augment
 from eqae.training.callbacks import relative_spread
 from eqae.training.fit import Recipe, fit, seed_everything
 from eqae.training.module import Optimization, Weighted
 from eqae.training.tracking import NoTracker
 from eqae.training.weight import Weight
+
+Precision = Literal["32-true", "bf16-mixed", "64-true"]
 
 
 class Recorder(Objective):
@@ -54,17 +57,24 @@ def dataset(pixels: Tensor | None = None) -> Dataset:
 
 
 def train(
-    folder: Path, objectives: dict[str, Objective], data: Dataset, *, epochs: int = 1, rate: float = 1e-3
+    folder: Path,
+    objectives: dict[str, Objective],
+    data: Dataset,
+    *,
+    epochs: int = 1,
+    rate: float = 1e-3,
+    precision: Precision = "32-true",
+    head: str = "mean_max",
 ) -> None:
     seed_everything(0, "weights")
     model = build_model("eqae", (1, 12, 12), {"fields": [2, 3], "code": 4, "decoder": False})
     recipe = Recipe(
         epochs=epochs, batch_size=8, optimization=Optimization(rate, 0.0, "constant"), gradient_clip=None,
-        validation=0.2, precision="32-true", accelerator="cpu", devices=1, machines=1, workers=0, compile=False, seed=0,
+        validation=0.2, precision=precision, accelerator="cpu", devices=1, machines=1, workers=0, compile=False, seed=0,
     )  # fmt: skip
     weighted = {name: Weighted(objective, Weight(1.0, 1.0)) for name, objective in objectives.items()}
     fit(
-        model, build_head("mean_max", model, {}), data, weighted, Augment("o2", shift=1.0, noise=0.1), recipe,
+        model, build_head(head, model, {}), data, weighted, Augment("o2", shift=1.0, noise=0.1), recipe,
         directory=folder, label="m", tracker=NoTracker(), console=Console(quiet=True),
     )  # fmt: skip
 
@@ -80,6 +90,25 @@ def test_what_nobody_needs_is_not_computed(tmp_path: Path) -> None:
     recorder = Recorder()
     train(tmp_path, {"plain": recorder}, dataset())
     assert all(s.features is None and s.reconstruction is None and s.logits is None for _, s in recorder.seen)
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("bf16-mixed", torch.float32), ("64-true", torch.float64)])
+@pytest.mark.parametrize("head", ["mean_max", "gram"])
+def test_every_objective_of_features_works_in_every_precision(
+    head: str, precision: Precision, dtype: torch.dtype, tmp_path: Path
+) -> None:
+    options: dict[str, dict[str, Any]] = {
+        "contrastive": {}, "vicreg": {}, "prototypes": {"count": 4}, "neighbours": {"clusters": 3, "neighbours": 2},
+        "aligned_reconstruction": {"code": 4, "fields": [3, 4]}, "variational": {"code": 4, "fields": [3, 4]},
+    }  # fmt: skip
+    model = build_model("eqae", (1, 12, 12), {"fields": [2, 3], "code": 4, "decoder": False})
+    subject = Subject.of(model, build_head(head, model, {}), 4)
+    objectives = {name: build_objective(name, subject, given) for name, given in options.items()}
+    recorder = Recorder(frozenset({"features"}), views=2)
+    train(tmp_path, {**objectives, "recorder": recorder}, dataset(), precision=precision, head=head)
+    for _, step in recorder.seen:
+        assert step.features is not None
+        assert step.features.dtype == step.embedding.dtype == dtype
 
 
 def test_two_views_of_an_image_differ_and_stand_a_batch_apart(tmp_path: Path) -> None:

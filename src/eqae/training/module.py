@@ -127,11 +127,13 @@ class AutoencoderModule(pl.LightningModule):
                 return None
 
     def _loss(self, stage: str, inputs: Tensor, images: Tensor, batch: Batch, processes: int = 1) -> Tensor:
-        step, share = self._step(inputs, images, batch.labels), batch.share
+        share = batch.share
         # Gradients and figures are averaged over processes, whose shares may differ by an image.
         counts = share.weight(processes)
-        # Losses are taken in float32 whatever the precision of the layers.
+        given = self._forward_pass[0](inputs)
+        # Heads, classifier and losses have full precision whatever that of the layers.
         with torch.autocast(inputs.device.type, enabled=False):
+            step = self._step(given, images, batch.labels)
             terms = {name: counts * self._term(objective, step) for name, objective in self.objectives.items()}
         weights = self._weights()
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
@@ -142,20 +144,21 @@ class AutoencoderModule(pl.LightningModule):
         self.log_dict(logged, on_step=False, on_epoch=True, batch_size=share.total, sync_dist=True)
         return loss
 
-    def _step(self, inputs: Tensor, images: Tensor, labels: Tensor) -> Step:
-        """Encode ``inputs``, and compute of the rest what an objective needs."""
-        given = self._forward_pass[0](inputs)
+    def _step(self, given: Tensor | Reconstruction, images: Tensor, labels: Tensor) -> Step:
+        """What the forward pass gave, and of the rest what an objective needs."""
         reconstruction = None
         if isinstance(given, Reconstruction):
-            reconstruction = Reconstruction._make(None if part is None else part.float() for part in given)
-        embedding = given.float() if reconstruction is None else reconstruction.embedding
+            reconstruction = Reconstruction._make(None if part is None else full_precision(part) for part in given)
+            embedding = reconstruction.embedding
+        else:
+            embedding = full_precision(given)
         return Step(
             images=images,
             target=self.model.views(images) if reconstruction is not None else images,
             embedding=embedding,
             features=self._head[0](embedding) if "features" in self.needs else None,
             reconstruction=reconstruction,
-            logits=self.model.logits(embedding).float() if "classifier" in self.needs else None,
+            logits=self.model.logits(embedding) if "classifier" in self.needs else None,
             labels=labels.repeat(self.views),
             views=self.views,
         )
@@ -171,3 +174,8 @@ class AutoencoderModule(pl.LightningModule):
         """What each objective counts now."""
         progress = self.trainer.global_step / self.trainer.estimated_stepping_batches
         return {name: weight.at(progress) for name, weight in self.weights.items()}
+
+
+def full_precision(values: Tensor) -> Tensor:
+    """Float32 at least; float64 stays what it is."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
