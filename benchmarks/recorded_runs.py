@@ -190,7 +190,7 @@ def mean_and_spread(found: Sequence[Mapping[str, float]], metric: str, digits: s
 def arguments(description: str | None, data: Sequence[str], networks: Sequence[str], record: Path) -> Any:
     """The command line of a table: which part of the work this call does."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", nargs="+", default=list(data), help="datasets of the table")
+    parser.add_argument("--data", nargs="+", default=list(data), choices=data, help="datasets of the table")
     parser.add_argument("--networks", nargs="+", default=list(networks), choices=networks)
     parser.add_argument("--seeds", type=int, default=3, help="how many, from 0 on")
     parser.add_argument("--root", help="folder of the data files; else the environment variable EQAE_DATA")

@@ -83,6 +83,7 @@ def test_torchrun_does_the_run_of_one_process(processes: int, tiny_npz: Path, tm
         (["training.devices=40"], None, "training.devices: found 40; expected at most training.batch_size, 32"),
         (["training.devices=2"], "3", "training.devices: found 2; expected 3, the processes started on this machine"),
         (["training.devices=0"], None, "training.devices: found 0"),
+        (["objective={reconstruction: 1.0, vicreg: 1.0}"], "2", "processes do not exchange"),
     ],
 )
 def test_processes_that_cannot_be_are_refused_before_anything_is_written(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -134,6 +136,17 @@ def test_validation_sees_the_same_views_in_every_epoch_and_training_does_not(tmp
     assert torch.equal(*validation)
     training = [step.images for training, step in recorder.seen if training]
     assert not torch.equal(training[0], training[4])
+
+
+def test_one_held_out_image_has_a_finite_loss(tmp_path: Path) -> None:
+    """A fifth of 45 images is nine, in batches of eight."""
+    model = build_model("eqae", (1, 12, 12), {"fields": [2, 3], "code": 4, "decoder": False})
+    objective = build_objective("vicreg", Subject.of(model, build_head("mean_max", model, {}), 4), {})
+    train(tmp_path, {"vicreg": objective}, dataset(torch.randint(0, 256, (45, 1, 12, 12)).to(torch.uint8)))
+    with (tmp_path / "metrics.csv").open() as file:
+        losses = [float(row["validation/loss"]) for row in csv.DictReader(file)]
+    assert losses
+    assert all(map(math.isfinite, losses))
 
 
 def test_features_that_become_one_stop_the_training(tmp_path: Path) -> None:

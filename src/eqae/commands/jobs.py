@@ -129,10 +129,10 @@ def check_trainable(job: Job, training: Training, dataset: Dataset) -> None:
     check_objectives(objectives, job.model, job.head)
     for name, objective in objectives.items():
         objective.check(training.batch_size, len(dataset.train) - round(training.validation * len(dataset.train)))
-        if objective.compares_images and training.devices != "auto" and training.devices > 1:
+        if objective.compares_images and (processes := _processes_here(training) * machines()) > 1:
             raise ConfigError(
-                "training.devices", f"{training.devices} with objective.{name}", "1",
-                "it compares all images of a batch, which processes do not exchange",
+                "training.devices", f"{processes} processes with objective.{name}", "1",
+                "it looks at all images of a batch together, which processes do not exchange",
             )  # fmt: skip
     _step_of_blanks(job, objectives, dataset)
 
@@ -198,12 +198,16 @@ def recipe(training: Training, seed: int) -> Recipe:
         validation=training.validation,
         precision=training.precision,
         accelerator=training.accelerator,
-        devices=training.devices if training.devices != "auto" else launched_here() or 1,
+        devices=_processes_here(training),
         machines=machines(),
         workers=training.workers,
         compile=training.compile,
         seed=seed,
     )
+
+
+def _processes_here(training: Training) -> int:
+    return training.devices if training.devices != "auto" else launched_here() or 1
 
 
 def _weight(given: float | Ramp) -> Weight:

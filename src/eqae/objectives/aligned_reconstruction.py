@@ -35,6 +35,7 @@ class AlignedReconstruction(Objective):
     """
 
     needs = frozenset({"features"})
+    compares_images = True  # by the batch normalisation of its layers
 
     def __init__(
         self,

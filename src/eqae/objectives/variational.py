@@ -36,6 +36,7 @@ class Variational(Objective):
     """
 
     needs = frozenset({"features"})
+    compares_images = True  # by the batch normalisation of its layers
 
     def __init__(
         self,

@@ -55,6 +55,8 @@ class VICReg(Objective):
         assert step.features is not None
         first, second = self.projection(step.features).chunk(2)
         invariance, variance, covariance = self.weights
+        if len(first) < 2:  # held-out images may leave a last batch of one, which has neither
+            return invariance * F.mse_loss(first, second)
         spread = (variance_hinge(first) + variance_hinge(second)) / 2
         shared = squared_covariances(first) + squared_covariances(second)
         return invariance * F.mse_loss(first, second) + variance * spread + covariance * shared

@@ -170,7 +170,7 @@ class StopOnCollapse(pl.Callback):
 
 def relative_spread(features: Tensor) -> float:
     """Root mean square distance of features ``(B, D)`` to their mean, relative to their root mean square length."""
-    exact = features.double()
+    exact = features.cpu().double()  # not every device has float64
     size = exact.square().sum(1).mean().clamp_min(torch.finfo(torch.float64).tiny)
     return float(((exact - exact.mean(0)).square().sum(1).mean() / size).sqrt())
 

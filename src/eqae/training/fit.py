@@ -98,12 +98,14 @@ def fit(
     facts = _facts(recipe, dataset)
     resume_file = _resume_file(directory, facts) if resume else None
     watched = dataset.train.batch(slice(0, MONITORED_IMAGES))
+    # Folders come class by class: images from all over them differ in what they show.
+    places = torch.linspace(0, len(dataset.train) - 1, min(MONITORED_IMAGES, len(dataset.train))).long()
     with Progress(label, console) as progress, _quiet(), _interruptible():
         callbacks = [
             KeepSigterm(),
             EquivarianceMonitor(watched),
             StopOnNonFinite(directory),
-            StopOnCollapse(watched, head),
+            StopOnCollapse(dataset.train.batch(places), head),
             MetricsFile(directory),
             ExactResume(directory, data, facts),
             # After the resume point: what a dashboard has of an epoch is never trained, and sent, a second time.
@@ -114,6 +116,7 @@ def fit(
         trainer.fit(module, data, ckpt_path=resume_file, weights_only=True if resume_file else None)
     for trained in (model, head):  # whatever precision and device it was trained in
         trained.eval().cpu().float()
+    module.objectives.cpu()
 
 
 def _trainer(recipe: Recipe, directory: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
