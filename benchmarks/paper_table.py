@@ -2,7 +2,8 @@
 
     uv run benchmarks/paper_table.py --data o2-mnist-12k plankton --seeds 3 --root PATH
 
-Five networks give the seven rows: mean and Gram pooling are two heads of one network. Each is trained by ``train.py``
+Five networks give the paper's seven rows, mean and Gram pooling being two heads of one network; further lines are other
+heads of them and a sixth network, of steerable kernels. Each is trained by ``train.py``
 from its file in ``configs/paper`` into ``checkpoints/paper/DATA/NETWORK-sSEED``, a run like any other: ``evaluate.py``
 judges it and ``load_extractor`` loads it. What the JSON holds is not trained again, unless its config has changed
 since; an interrupted run is resumed. Several calls may share the work (``--networks``, ``--seeds``); each merges its

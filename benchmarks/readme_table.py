@@ -16,7 +16,6 @@ Columns = list[tuple[str, str, str]]
 ACCURACIES: Columns = [
     ("linear probe", "linear_probe_accuracy", ""),
     ("10 labels", "linear_probe_accuracy_10", ""),
-    ("MLP", "mlp_probe_accuracy", ""),
     ("kNN", "knn_accuracy", ""),
     ("k-means ACC", "kmeans_acc", ""),
     ("GMM ACC", "gmm_acc", ""),

@@ -3,7 +3,7 @@
     uv run benchmarks/rivals_pictures.py checkpoints/rivals/o2-mnist-12k docs/pictures
 
 Writes ``rivals_planes.png``, t-SNE of the features of four models, and ``rivals_clusters.png``, contact sheets of the
-largest clusters of ours.
+clusters of ours.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from readme_pictures import pictures
 PLANES = (
     ("49 Zernike moments", "cnn-s0", "zernike"),
     ("CNN autoencoder, augmented", "cnn-s0", "cnn-s0"),
-    ("CNN autoencoder, averaged over D4", "cnn-s0", "cnn_orbit_mean"),
+    ("CNN, anti-aliased, averaged over D4", "cnn-s0", "cnn_orbit_mean"),
     ("contrast and neighbours, D12", "clusters-s0", "clusters-s0"),
 )
 """What stands over each plane, the run, and the model in its report."""

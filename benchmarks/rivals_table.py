@@ -2,7 +2,7 @@
 
     uv run benchmarks/rivals_table.py --seeds 3 --root PATH
 
-Each network is a file of ``configs/rivals`` (the steerable autoencoder is one of ``configs/paper``), trained by
+Each network is a file of ``configs/rivals``, trained by
 ``train.py`` into ``checkpoints/rivals/DATA/NETWORK-sSEED``, a run like any other. What the JSON holds is not trained
 again; ``--data``, ``--networks`` and ``--seeds`` choose a part of the work, and several calls may share it.
 
@@ -41,6 +41,14 @@ DATA = {
 EPOCHS = {"plankton": 0.5, "bccd": 4.0}
 """Of the epochs in a file, by the number of images: 12,000 on the digits, 24,000 and 2,000 here."""
 CLASSES = {"plankton": 121, "bccd": 3}
+TURNS_ALONE = {
+    "clusters": ("model.group=C12", "model.fields=[8,12]"),
+    "contrast": ("model.group=C4", "model.fields=[16,32,48]"),
+    "giae_style": ("model.group=C4", "model.fields=[24,32,48]"),
+    "o2vae_style": ("model.group=C4", "model.fields=[24,32,48]", "objective.variational.over=C12"),
+    "qae_style": ("objective.aligned_reconstruction.over=C12",),
+}
+"""For digits that are turned but not mirrored: a mirrored digit is none. As many channels as with mirrors."""
 METHODS = ("kmeans", "gmm", "spectral")
 FIGURES = (
     ("linear_probe_accuracy", ""), ("linear_probe_balanced_accuracy", ""), ("mlp_probe_accuracy", ""),
@@ -65,19 +73,19 @@ class Line:
 
 LINES = (
     Line("**contrast and neighbours** (ours)", "clusters"),
-    Line("**the same, max** (ours)", "clusters", "max"),
-    Line("**the same, Gram** (ours)", "clusters", "gram"),
-    Line("the same, Gram, signed roots and unit length (ours)", "clusters", "gram,post=signed_root+l2"),
+    Line("**contrast and neighbours, max** (ours)", "clusters", "max"),
+    Line("**contrast and neighbours, Gram** (ours)", "clusters", "gram"),
+    Line("contrast and neighbours, Gram, signed roots, unit length (ours)", "clusters", "gram,post=signed_root+l2"),
     Line("contrast, D4 (ours)", "contrast"),
-    Line("the same, max (ours)", "contrast", "max"),
+    Line("contrast, D4, max (ours)", "contrast", "max"),
     Line("contrast, plain CNN", "cnn_contrast"),
     Line("GIAE, in the manner of", "giae_style"),
     Line("QAE, in the manner of", "qae_style"),
     Line("O2-VAE, in the manner of", "o2vae_style"),
     Line("CNN autoencoder", "cnn", "+cnn"),
     Line("CNN autoencoder, augmented", "cnn"),
-    Line("the same, anti-aliased", "cnn", "+cnn_antialiased"),
-    Line("the last, averaged over D4", "cnn", "+cnn_orbit_mean"),
+    Line("CNN autoencoder, augmented, anti-aliased", "cnn", "+cnn_antialiased"),
+    Line("CNN autoencoder, augmented, anti-aliased, averaged over D4", "cnn", "+cnn_orbit_mean"),
     Line("Zernike moments", "cnn", "+zernike"),
     Line("PCA", "cnn", "+pca"),
     Line("ResNet-18, random weights", "cnn", "+backbone"),
@@ -114,9 +122,9 @@ def overrides(data: str, network: str) -> list[str]:
     if network == "supervised":
         asked += ["model.group=D4", "augmentation.orientation=o2"] if data != "so2-mnist-12k" else []
         asked += [f"model.classes={CLASSES[data]}"] if data in CLASSES else []
+    if data == "so2-mnist-12k":
+        asked += TURNS_ALONE.get(network, ())
     if network == "clusters":
-        # A mirrored digit is none: turns alone, with as many channels.
-        asked += ["model.group=C12", "model.fields=[8,12]"] if data == "so2-mnist-12k" else []
         asked += [f"objective.neighbours.clusters={CLASSES[data]}"] if data in CLASSES else []
     return asked
 

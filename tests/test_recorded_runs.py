@@ -56,6 +56,8 @@ def test_what_is_on_record_is_of_todays_recipes_and_fills_lines(table: ModuleTyp
     entries = recorded(table.RESULTS)
     assert entries == table.RECORD.current(table.RESULTS)
     heads = {(line.network, line.head) for line in table.LINES}
+    titles = [(line.title, getattr(line, "group", "")) for line in table.LINES]
+    assert len(set(titles)) == len(titles)
     assert all(any((entry["network"], head) in heads for head in entry["figures"]) for entry in entries)
     for data in {entry["data"] for entry in entries}:
         lines = [line for line in table.table(entries, data) if line.startswith("| ")]
