@@ -26,6 +26,7 @@ from rich.console import Console
 from recorded_runs import Entry, Record, arguments, mean_and_spread
 
 RESULTS = Path(__file__).parent / "results" / "paper_table.json"
+DATA = ("o2-mnist-12k", "plankton")
 NETWORKS = ("autoencoder", "d4", "d4_attention", "d12", "d12_attention", "d12_steerable")
 OPTIONS = {"plankton": ("data.size=32", "training.epochs=8", "augmentation.noise=0.3")}
 """What a dataset needs besides its name: the settings of ``configs/plankton``, not tuned for this table."""
@@ -102,6 +103,7 @@ def is_complete(entry: Entry) -> bool:
 RECORD = Record(
     configs=Path(__file__).parents[1] / "configs" / "paper",
     output=Path("checkpoints") / "paper",
+    data=DATA,
     overrides=lambda data, network: [f"data.name={data}", *OPTIONS.get(data, ())],
     figures=FIGURES,
     complete=is_complete,
@@ -144,7 +146,7 @@ def _row(line: Line, data: str, entries: Sequence[Entry], found: Sequence[dict[s
 
 def main() -> int:
     """Train what is missing, print the tables, and keep the JSON; an exit code."""
-    asked = arguments(__doc__, ("o2-mnist-12k", "plankton"), NETWORKS, RESULTS)
+    asked = arguments(__doc__, DATA, NETWORKS, RESULTS)
     console = Console(soft_wrap=True)
     began = time.monotonic()
     wanted = [(d, n, s) for s in range(asked.seeds) for d in asked.data for n in asked.networks]

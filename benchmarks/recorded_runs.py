@@ -43,6 +43,7 @@ class Record:
     Attributes:
         configs: folder of the networks' files, ``NETWORK.yaml``.
         output: folder of the runs, ``DATA/NETWORK-sSEED``.
+        data: the datasets' names.
         overrides: what a dataset needs besides its name; empty where it needs nothing.
         figures: metric and condition of what is kept of a run.
         complete: whether an entry has all that the table wants of it.
@@ -51,6 +52,7 @@ class Record:
 
     configs: Path
     output: Path
+    data: Sequence[str]
     overrides: Callable[[str, str], Sequence[str]]
     figures: Sequence[tuple[str, str]]
     complete: Callable[[Entry], bool]
@@ -98,8 +100,8 @@ class Record:
         return guarded(lambda: train(file, overrides, resume=resume, console=console))
 
     def _known_recipe(self, entry: Entry) -> str | None:
-        """Today's recipe of an entry; None where its network is no longer in the table."""
-        known = (self.configs / f"{entry['network']}.yaml").is_file()
+        """Today's recipe of an entry; None where its dataset or network is no longer in the table."""
+        known = entry["data"] in self.data and (self.configs / f"{entry['network']}.yaml").is_file()
         return self.wanted_recipe(entry["data"], entry["network"]) if known else None
 
     def _entry(self, data: str, network: str, seed: int) -> Entry:
@@ -112,8 +114,12 @@ class Record:
             "seed": seed,
             "recipe": recipe_of(config),
             **cost_of(run),
-            "baselines": {f"+{label}": cost_of(run.baseline(label)) for label in config.baselines},
+            "baselines": {
+                f"+{label}": cost_of(run.baseline(baseline.orbit_of or label))  # an average costs what is averaged
+                for label, baseline in config.baselines.items()
+            },
             "threads": torch.get_num_threads(),
+            "precision": config.training.precision,
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
             "versions": {name: version(name) for name in ("eqae", "torch", "scikit-learn")}
             | {"python": platform.python_version()},
@@ -133,10 +139,9 @@ class Record:
 
 
 def cost_of(run: RunDirectory) -> dict[str, int]:
-    """Seconds from config to checkpoint, and parameters; an average over an orbit has no config, and costs nothing."""
-    began = run.config.stat().st_mtime if run.config.is_file() else run.manifest.stat().st_mtime
+    """Seconds from config to checkpoint, and parameters."""
     return {
-        "training_seconds": round(run.manifest.stat().st_mtime - began),
+        "training_seconds": round(run.manifest.stat().st_mtime - run.config.stat().st_mtime),
         "parameters": read_manifest(run.path).parameters,
     }
 
@@ -151,6 +156,7 @@ def recipe_of(config: Config) -> str:
         exclude={"name", "output", "seed", "tracking", "evaluation", "evaluators"},
     )  # fmt: skip
     said.get("data", {}).pop("root", None)
+    said["training"]["precision"] = "bf16-mixed"  # of ``auto``, what the first runs had; an entry says what it had
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -183,7 +189,7 @@ def mean_and_spread(found: Sequence[Mapping[str, float]], metric: str, digits: s
     values = [figures[metric] for figures in found if metric in figures]
     if not values:
         return "–"
-    spread = f" ± {statistics.stdev(values):{digits}}" if len(values) > 1 and digits == ".3f" else ""
+    spread = f" ± {statistics.stdev(values):{digits}}" if len(values) > 1 and digits.endswith("f") else ""
     return f"{statistics.mean(values):{digits}}{spread}"
 
 

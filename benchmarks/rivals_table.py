@@ -145,6 +145,7 @@ def is_complete(entry: Entry) -> bool:
 RECORD = Record(
     configs=ROOT / "configs" / "rivals",
     output=Path("checkpoints") / "rivals",
+    data=tuple(DATA),
     overrides=overrides,
     figures=FIGURES,
     complete=is_complete,

@@ -125,7 +125,17 @@ def _weight_or_options(value: Any, handler: ValidatorFunctionWrapHandler) -> flo
     return _number_or_ramp(value, handler)
 
 
-Objectives = dict[str, Annotated[float | Ramp | WeightedObjective, WrapValidator(_weight_or_options)]]
+def _some_weight(given: dict[str, float | Ramp | WeightedObjective]) -> dict[str, float | Ramp | WeightedObjective]:
+    weights = [value.weight if isinstance(value, WeightedObjective) else value for value in given.values()]
+    if weights and all(max(w.start, w.end) == 0 if isinstance(w, Ramp) else w == 0 for w in weights):
+        raise ValueError("a weight above zero: with none, nothing is learned")
+    return given
+
+
+Objectives = Annotated[
+    dict[str, Annotated[float | Ramp | WeightedObjective, WrapValidator(_weight_or_options)]],
+    AfterValidator(_some_weight),
+]
 """By the names of registered objectives: a weight, or weight and options."""
 
 
@@ -200,7 +210,10 @@ class Training(Section):
     schedule: Literal["one_cycle", "cosine", "constant"] = Field("one_cycle", description="of the learning rate")
     gradient_clip: float | None = Field(None, gt=0, description="largest gradient norm; null for no clipping")
     validation: Fraction = Field(0.05, description="share of the training images held out to watch the loss")
-    precision: Literal["32-true", "bf16-mixed", "64-true"] = Field("32-true", description="Lightning's precision")
+    precision: Literal["auto", "32-true", "bf16-mixed", "64-true"] = Field(
+        "32-true",
+        description="Lightning's precision; auto: bf16-mixed where the hardware computes in bfloat16, else 32-true",
+    )
     accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="where to run")
     devices: Positive | Literal["auto"] = Field(
         "auto", description="GPUs or, on a CPU, processes, on each machine; auto: one, or as torchrun says"
@@ -324,12 +337,14 @@ def check_names(config: Config) -> None:
 
 
 def _repeated(config: Config) -> list[Problem]:
-    """Heads and evaluators that stand in their list twice, under whatever spelling."""
+    """Heads, evaluators and objectives that stand in their list twice, under whatever spelling."""
     heads = [(f"heads[{i}]", (head.name.lower(), repr(head.options))) for i, head in enumerate(config.heads)]
-    evaluators = [(f"evaluators.{name}", (name.lower(), "")) for name in config.evaluators]
     seen: set[tuple[str, str]] = set()
     problems = []
-    for where, key in [*heads, *evaluators]:
+    named: list[tuple[str, Iterable[str]]] = [("evaluators", config.evaluators), ("objective", config.objective)]
+    named += [(f"baselines.{label}.objective", one.objective or {}) for label, one in config.baselines.items()]
+    lines = [(f"{section}.{name}", (name.lower(), section)) for section, names in named for name in names]
+    for where, key in [*heads, *lines]:
         if key in seen:
             problems.append(Problem(where, f"{key[0]!r} a second time", "each once", "leave one of them out"))
         seen.add(key)

@@ -14,7 +14,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from eqae.errors import ConfigError, Problem, suggest
 
@@ -128,7 +129,7 @@ def check_options(target: Any, options: Mapping[str, Any], where: str, provided:
     Raises:
         ConfigError: every unknown, missing or ill-typed option, at once.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     parameters = option_parameters(target, provided)
     hints = get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
@@ -141,15 +142,35 @@ def check_options(target: Any, options: Mapping[str, Any], where: str, provided:
     for key, parameter in parameters.items():
         if key in options:
             try:
-                checked[key] = TypeAdapter(hints.get(key, Any)).validate_python(options[key])
-            except ValidationError as error:
-                expected = error.errors()[0]["msg"].removeprefix("Input should be ")
+                checked[key] = _validated(hints.get(key, Any), options[key])
+            except (ValueError, ValidationError) as error:
+                said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+                expected = said.removeprefix("Input should be ")
                 problems.append(Problem(f"{where}.{key}", f"found {options[key]!r}", expected))
         elif parameter.default is parameter.empty:
             problems.append(Problem(f"{where}.{key}", "missing", "a value"))
     if problems:
         raise ConfigError.of(problems)
     return checked
+
+
+def _validated(hint: Any, value: Any) -> Any:
+    """``value`` as ``hint`` asks; no boolean passes for a number, and no number is infinite."""
+    from pydantic import ConfigDict, TypeAdapter
+
+    if isinstance(value, bool) and not {bool, Any} & set(_members(hint)):
+        raise ValueError("a number or a word, not a boolean")
+    return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False)).validate_python(value)
+
+
+def _members(hint: Any) -> Iterator[Any]:
+    """The types that ``X``, ``Annotated[X, ...]`` and ``X | Y`` allow."""
+    if isinstance(hint, UnionType) or get_origin(hint) in (Annotated, Union):
+        members = get_args(hint)[:1] if get_origin(hint) is Annotated else get_args(hint)
+        for member in members:
+            yield from _members(member)
+    else:
+        yield hint
 
 
 LARGEST_ORDER = 48

@@ -1,4 +1,4 @@
-"""Checks for anyone who adds to this package: errors of equivariance, and the contracts of models and heads.
+"""Checks for anyone who adds to this package: errors of equivariance, contracts of models, heads and objectives.
 
 The functions return what they measured, by the name of each group element (``"turn 90°"``, ``"flip, turn 180°"``),
 and those called ``assert_*`` or ``check_*`` raise ``AssertionError`` with the element and the figure. In float64 a
@@ -22,13 +22,16 @@ from torch import Tensor, nn
 
 from eqae.groups import Group
 from eqae.heads.base import Head
-from eqae.models.base import Autoencoder
+from eqae.models.base import Autoencoder, Reconstruction
+from eqae.objectives import Objective, Step, Subject
 
 Function = Callable[[Tensor], Tensor]
 Action = Callable[[int, Tensor], Tensor]
 
 EXACT = 1e-9
 """Bound on errors relative to the largest output, in float64."""
+EXAMPLES = 12
+"""Images of the step that objectives are tried on."""
 
 
 def randomize(module: nn.Module, seed: int = 0) -> nn.Module:
@@ -211,6 +214,92 @@ def check_model(model: Autoencoder, *, seed: int = 0, tolerance: float = EXACT) 
     if model.has_decoder:
         _check_decoder(exact, images, tolerance)
     return errors
+
+
+def check_objective(objective: Objective, subject: Subject, *, seed: int = 0) -> dict[str, float]:
+    """The contract of objectives: what any registered in :data:`eqae.registry.OBJECTIVES` has to keep.
+
+    A finite scalar; finite gradients that reach V and every matrix the objective learns; a value that depends neither
+    on the order of the images nor, image by image, on their orientation; equality after ``deepcopy``; all in float64,
+    on a made-up step in which features, logits and reconstruction are simple functions of V. Only what the objective
+    says it needs is in that step.
+
+    Args:
+        objective: built for ``subject``; it is left as it was.
+        subject: see :func:`eqae.objectives.build_objective`.
+        seed: of the step.
+
+    Returns:
+        The relative change of the loss under each group element that moves pixels onto pixels, by its name; empty for
+        the trivial group.
+    """
+    exact = copy.deepcopy(objective).double()
+    randomize(exact, seed)
+    images, embedding = _made_up(subject, EXAMPLES * objective.views, seed)
+    _check_learning(exact.train(), subject, images, embedding)
+    exact.eval()
+    with torch.no_grad():
+        loss = exact(_step(exact, subject, images, embedding))
+        _require(torch.equal(copy.deepcopy(exact)(_step(exact, subject, images, embedding)), loss), "a copy differs")
+        shuffled = torch.arange(EXAMPLES).roll(1)
+        order = torch.cat([shuffled + view * EXAMPLES for view in range(objective.views)])
+        moved = exact(_step(exact, subject, images[order], embedding[order], shuffled))
+        _require(_relative(moved, loss) < EXACT, "the loss depends on the order of the images")
+        errors = {
+            element_name(subject.group, g): _relative(exact(_turned(exact, subject, g, images, embedding)), loss)
+            for g in subject.group.exact_elements
+            if g != 0
+        }
+    return _all_below(errors, EXACT)
+
+
+def _made_up(subject: Subject, count: int, seed: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    shape = (count, subject.group.order, subject.channels)
+    images = torch.rand(count, *subject.image_shape, generator=generator, dtype=torch.float64)
+    return images, torch.rand(shape, generator=generator, dtype=torch.float64)
+
+
+def _step(
+    objective: Objective, subject: Subject, images: Tensor, embedding: Tensor, order: Tensor | None = None
+) -> Step:
+    """A step with what ``objective`` needs, the images of a batch being in the given order."""
+    moments = torch.cat([embedding.mean(1), embedding.amax(1)], 1)
+    rebuilt = images + 0.1 * embedding.mean((1, 2)).view(-1, 1, 1, 1)
+    labels = (torch.arange(EXAMPLES) if order is None else order) % subject.classes
+    needs = objective.needs
+    return Step(
+        images, images, embedding,
+        features=_columns(moments, subject.width) if "features" in needs else None,
+        reconstruction=Reconstruction(rebuilt, embedding, embedding.sum(2).softmax(1)) if "decoder" in needs else None,
+        logits=_columns(moments, subject.classes) if "classifier" in needs else None,
+        labels=labels.repeat(objective.views) if "labels" in needs else None, views=objective.views,
+    )  # fmt: skip
+
+
+def _turned(objective: Objective, subject: Subject, element: int, images: Tensor, embedding: Tensor) -> Step:
+    """The step of every other image turned by an element: pixels move, and rows with them."""
+    turned, rows = images.clone(), embedding.clone()
+    turned[::2], rows[::2] = subject.group.act(element, images[::2]), subject.group.permute(element, embedding[::2])
+    return _step(objective, subject, turned, rows)
+
+
+def _columns(moments: Tensor, count: int) -> Tensor:
+    """``count`` different mixtures of the columns of ``(B, k)``."""
+    mixing = torch.cos(torch.outer(torch.arange(moments.shape[1]) + 1.0, torch.arange(count) + 0.5))
+    return moments @ mixing.to(moments)
+
+
+def _check_learning(objective: Objective, subject: Subject, images: Tensor, embedding: Tensor) -> None:
+    leaf = embedding.clone().requires_grad_()
+    loss = objective(_step(objective, subject, images, leaf))
+    _require(loss.shape == () and bool(loss.isfinite()), f"the loss is {loss}, not a finite scalar")
+    learned = dict(objective.named_parameters())
+    gradients = torch.autograd.grad(loss, [leaf, *learned.values()])
+    for name, gradient in zip(["V", *learned], gradients, strict=True):
+        _require(bool(gradient.isfinite().all()), f"the gradient of {name} is not finite")
+        # A bias before batch normalisation has none.
+        _require(gradient.ndim == 1 or bool(gradient.any()), f"the gradient of {name} is zero everywhere")
 
 
 def _check_decoder(model: Autoencoder, images: Tensor, tolerance: float) -> None:

@@ -27,6 +27,7 @@ NETWORKS = {
     "attention_entropy": "{name: eqae, fields: [3, 4], code: 6, attention: 5}",
     "cross_entropy": "{name: eqae, fields: [3, 4], code: 6, decoder: false, classes: 3}",
 }
+PLAIN = "baselines={plain: {model: {name: cnn, fields: [3, 4], code: 6}"
 BARE = "{name: eqae, fields: [3, 4], code: 6, decoder: false}"
 
 
@@ -94,6 +95,45 @@ def test_an_interrupted_contrast_continues_to_the_same_weights(
         assert (tmp_path / "cut" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 
 
+def test_a_resumed_run_keeps_the_hour_it_began(
+    tiny: Arguments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a run took is told by the time between its config and its checkpoint."""
+    from eqae.commands import running
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    arguments = tiny("eqae_p4m.yaml", *trained_by("reconstruction"))
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "save_checkpoint", interrupt)
+        assert main(arguments) == 130
+    config = tmp_path / "run" / "config.yaml"
+    began = config.stat().st_mtime_ns
+    assert main([*arguments, "--resume"]) == 0
+    assert config.stat().st_mtime_ns == began
+
+
+@pytest.mark.parametrize(("native", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_automatic_precision_is_what_the_machine_computes_in(
+    native: bool,
+    precision: str,
+    tiny: Arguments,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from eqae.commands import running
+
+    monkeypatch.setattr(running, "computes_in_bfloat16", lambda device: native)
+    settings = trained_by("reconstruction", "training.epochs=1")
+    assert main(tiny("eqae_p4m.yaml", *settings, "training.precision=auto")) == 0
+    assert f"precision: {precision}" in (tmp_path / "run" / "config.yaml").read_text()
+    assert "emulated" not in capsys.readouterr().out
+    assert main(tiny("eqae_p4m.yaml", *settings, "training.precision=bf16-mixed", "name=asked")) == 0
+    assert ("emulated" in capsys.readouterr().out) is not native
+
+
 def test_training_with_labels_says_so(tiny: Arguments, tmp_path: Path) -> None:
     assert main(tiny("eqae_p4m.yaml", *trained_by("cross_entropy"))) == 0
     assert "; labels" in (tmp_path / "run" / "report.html").read_text()
@@ -112,6 +152,18 @@ def test_training_with_labels_says_so(tiny: Arguments, tmp_path: Path) -> None:
         (trained_by("contrastive", "objective.contrastive.weight=-1"), "objective.contrastive.weight"),
         (trained_by("contrastive", "head={name: gram, post: [whiten]}"), "leave whiten and pca to the list of heads"),
         (trained_by("contrastive", "training.devices=2"), "processes do not exchange"),
+        (trained_by("contrastive", "augmentation={noise: 0.0}"), "nothing changes an image"),
+        (trained_by("contrastive", "objective.contrastive.temperature=true"), "not a boolean"),
+        (trained_by("contrastive", "objective.contrastive.temperature=1e-9"), "objective.contrastive.temperature"),
+        (trained_by("vicreg", "objective.vicreg.variance=.inf"), "objective.vicreg.variance"),
+        (trained_by("prototypes", "objective.prototypes.count=33"), "training.batch_size"),
+        (trained_by("contrastive", "model.classes=3"), "no objective trains a classifier"),
+        (["objective={reconstruction: 0.0}"], "a weight above zero"),
+        (["objective={reconstruction: {weight: {from: 0.0, to: 0.0}}}"], "a weight above zero"),
+        (["objective={reconstruction: 1.0, Reconstruction: 1.0}"], "'reconstruction' a second time"),
+        ([f"{PLAIN}, objective: {{contrastive: 1.0}}}}}}"], "baselines.plain.objective: contrastive: none of them"),
+        ([f"{PLAIN}, objective: {{attention_entropy: 1.0}}}}}}"], "baselines.plain.objective.attention_entropy"),
+        ([f"{PLAIN}, head: {{name: mean, bnd: 3}}}}}}"], "baselines.plain.head.bnd: unknown option"),
         (trained_by("aligned_reconstruction", "model.group=D2"), "alignment: minimum"),
         (trained_by("variational", "objective.variational.over=E4"), "unknown group 'E4'"),
         (["objective={contrast: 1.0}"], "did you mean 'contrastive'?"),

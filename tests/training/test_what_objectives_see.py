@@ -113,6 +113,13 @@ def test_every_objective_of_features_works_in_every_precision(
         assert step.features.dtype == step.embedding.dtype == dtype
 
 
+def test_images_are_moved_in_full_precision_whatever_that_of_the_layers(tmp_path: Path) -> None:
+    exact, mixed = Recorder(), Recorder()
+    train(tmp_path, {"it": exact}, dataset())
+    train(tmp_path, {"it": mixed}, dataset(), precision="bf16-mixed")
+    assert all(torch.equal(a.images, b.images) for (_, a), (_, b) in zip(exact.seen, mixed.seen, strict=True))
+
+
 def test_two_views_of_an_image_differ_and_stand_a_batch_apart(tmp_path: Path) -> None:
     recorder = Recorder(frozenset({"features", "labels"}), views=2)
     train(tmp_path, {"views": recorder}, dataset(), epochs=2)

@@ -69,9 +69,9 @@ def evaluate(
     if not directory.is_interrupted_evaluation:
         directory.check_free()
     config = _config(models, config_path, overrides)
+    from eqae.commands.checking import check_evaluators
     from eqae.commands.contenders import gather  # torch is imported only for a command line that stands
     from eqae.commands.images import read_images
-    from eqae.commands.jobs import check_evaluators
     from eqae.commands.judging import exit_on_failures, judge_and_report
 
     check_evaluators(config)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-import torch
 from pydantic import JsonValue
 
 from eqae.checkpoint import ModelSpec
@@ -20,14 +20,17 @@ from eqae.models import Autoencoder, build_model
 from eqae.models.orbit_mean import OrbitMean
 from eqae.nn.basis import blank_bases
 from eqae.nn.filters import adopt_bases
-from eqae.objectives import Objective, Step, Subject, build_objective, check_objectives
+from eqae.objectives import Subject, build_objective
 from eqae.processes import launched_here, machines
-from eqae.registry import EVALUATORS, OBJECTIVES
+from eqae.registry import OBJECTIVES
 from eqae.runs import RunDirectory
 from eqae.training.augment import Augment
 from eqae.training.fit import Recipe, seed_everything
 from eqae.training.module import Optimization, Weighted
 from eqae.training.weight import Weight
+
+OF_A_MODEL = ("model", "head", "objective", "augmentation")
+"""Sections of a config that a baseline may have of its own."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Job:
         directory: where its checkpoint goes.
         orbit_of: label of the job whose trained model this one wraps; None for all others.
         config: resolved config that retrains this model alone; None where none could.
+        where: what its sections of the config are called by: ``baselines.cnn.`` or nothing.
     """
 
     label: str
@@ -59,11 +63,12 @@ class Job:
     directory: RunDirectory
     orbit_of: str | None = None
     config: Config | None = None
+    where: str = ""
 
 
 def main_job(config: Config, dataset: Dataset, run: RunDirectory) -> Job:
     """The model the config is about."""
-    return _job(config, "", dataset, run)
+    return _job(config, dataset, run)
 
 
 def baseline_jobs(config: Config, dataset: Dataset, run: RunDirectory) -> list[Job]:
@@ -74,90 +79,16 @@ def baseline_jobs(config: Config, dataset: Dataset, run: RunDirectory) -> list[J
         if baseline.orbit_of is not None:
             jobs[label] = _orbit_job(label, baseline, jobs[baseline.orbit_of], directory)
         else:
-            jobs[label] = _job(_alone(config, label, baseline), f"baselines.{label}.", dataset, directory)
+            where = f"baselines.{label}."
+            with told_of(where):
+                jobs[label] = replace(_job(_alone(config, label, baseline), dataset, directory), where=where)
     return list(jobs.values())
 
 
-def check_evaluators(config: Config) -> None:
-    """Check the options of every evaluator now, not after the training.
-
-    Raises:
-        ConfigError: an unknown or ill-typed option.
-    """
-    for name, options in config.evaluators.items():
-        EVALUATORS.check(name, options, f"evaluators.{name}", {"evidence"})
-
-
-def check_devices(config: Config) -> None:
-    """Refuse a GPU that is not there, and processes that do not fit the batches or what a launcher started.
-
-    Raises:
-        ConfigError: ``training.accelerator: gpu`` on a machine without one, ``training.devices`` above
-            ``training.batch_size``, or other than the number of processes that torchrun or SLURM started.
-    """
-    training, launched = config.training, launched_here()
-    if training.accelerator == "gpu" and not torch.accelerator.is_available():
-        raise ConfigError(
-            "training.accelerator",
-            "found 'gpu', but torch sees none",
-            "a GPU that torch can use",
-            "set it to auto or cpu",
-        )
-    if training.devices == "auto":
-        return
-    if training.devices > training.batch_size:
-        raise ConfigError(
-            "training.devices", f"found {training.devices}", f"at most training.batch_size, {training.batch_size}",
-            "every process needs an image of each batch",
-        )  # fmt: skip
-    if launched not in (None, training.devices):
-        raise ConfigError(
-            "training.devices", f"found {training.devices}", f"{launched}, the processes started on this machine",
-            "leave it at auto, or start as many",
-        )  # fmt: skip
-
-
-def check_trainable(job: Job, training: Training, dataset: Dataset) -> None:
-    """One step of two blank images through every objective, so that a mismatch shows before training.
-
-    Raises:
-        ConfigError: an objective asks for something that the model, the batches or the dataset have not.
-    """
-    if job.model.trained_by != "gradient" or job.orbit_of is not None:
-        return
-    objectives = {name: weighted.objective for name, weighted in job.objectives.items()}
-    check_objectives(objectives, job.model, job.head)
-    for name, objective in objectives.items():
-        objective.check(training.batch_size, len(dataset.train) - round(training.validation * len(dataset.train)))
-        if objective.compares_images and (processes := _processes_here(training) * machines()) > 1:
-            raise ConfigError(
-                "training.devices", f"{processes} processes with objective.{name}", "1",
-                "it looks at all images of a batch together, which processes do not exchange",
-            )  # fmt: skip
-    _step_of_blanks(job, objectives, dataset)
-
-
-def _step_of_blanks(job: Job, objectives: Mapping[str, Objective], dataset: Dataset) -> None:
-    count = 2 * max(objective.views for objective in objectives.values())
-    model, images = copy.deepcopy(job.model), torch.zeros(count, *job.model.image_shape)
-    output = model(images) if model.has_decoder else None
-    embedding = model.encode(images) if output is None else output.embedding
-    step = Step(
-        images, model.views(images), embedding,
-        features=None if job.head.needs_fit else job.head(embedding), reconstruction=output,
-        logits=model.logits(embedding) if model.classes else None,
-        labels=torch.zeros(count, dtype=torch.int64), views=count // 2,
-    )  # fmt: skip
-    if any("labels" in objective.needs for objective in objectives.values()) and not (dataset.train.labels >= 0).any():
-        raise ConfigError("objective", "no training image has a label", "labels, for a supervised objective")
-    for objective in objectives.values():
-        copy.deepcopy(objective)(step)
-
-
-def fresh_model(spec: ModelSpec, where: str = "model") -> Autoencoder:
+def fresh_model(spec: ModelSpec) -> Autoencoder:
     """``spec``'s model at the initial weights its run began with."""
     seed_everything(spec.seed, "weights")
-    return build_model(spec.model, spec.image_shape, spec.model_options, where)
+    return build_model(spec.model, spec.image_shape, spec.model_options)
 
 
 def untrained_twin(model: Autoencoder, spec: ModelSpec) -> Autoencoder:
@@ -189,7 +120,8 @@ def extra_heads(config: Config, main: Job) -> dict[str, FeatureModel]:
 
 
 def recipe(training: Training, seed: int) -> Recipe:
-    """The training section as plain arguments."""
+    """The training section as plain arguments, its precision being settled."""
+    assert training.precision != "auto"
     return Recipe(
         epochs=training.epochs,
         batch_size=training.batch_size,
@@ -198,7 +130,7 @@ def recipe(training: Training, seed: int) -> Recipe:
         validation=training.validation,
         precision=training.precision,
         accelerator=training.accelerator,
-        devices=_processes_here(training),
+        devices=processes_here(training),
         machines=machines(),
         workers=training.workers,
         compile=training.compile,
@@ -206,7 +138,8 @@ def recipe(training: Training, seed: int) -> Recipe:
     )
 
 
-def _processes_here(training: Training) -> int:
+def processes_here(training: Training) -> int:
+    """How many share a training on this machine."""
     return training.devices if training.devices != "auto" else launched_here() or 1
 
 
@@ -214,13 +147,13 @@ def _weight(given: float | Ramp) -> Weight:
     return Weight(given.start, given.end, given.until) if isinstance(given, Ramp) else Weight(given, given)
 
 
-def _objectives(config: Config, where: str, subject: Subject) -> dict[str, Weighted]:
+def _objectives(config: Config, subject: Subject) -> dict[str, Weighted]:
     """What the config asks to minimise, at its initial weights."""
     seed_everything(config.seed, "objectives")
     built = {}
     for name, given in config.objective.items():
         chosen = given if isinstance(given, WeightedObjective) else WeightedObjective(weight=given)
-        objective = build_objective(name, subject, chosen.options, f"{where}objective.{name}")
+        objective = build_objective(name, subject, chosen.options, f"objective.{name}")
         built[OBJECTIVES.canonical(name)] = Weighted(objective, _weight(chosen.weight))
     return built
 
@@ -254,9 +187,21 @@ def _orbit_job(label: str, baseline: Baseline, base: Job, directory: RunDirector
     return Job(label, model, None, head, None, {}, spec, base.augment, directory, orbit_of=baseline.orbit_of)
 
 
-def _job(config: Config, where: str, dataset: Dataset, directory: RunDirectory) -> Job:
+@contextmanager
+def told_of(where: str) -> Iterator[None]:
+    """Errors in the sections that every model has one of name them as the config does."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError.of(
+            replace(problem, where=where + problem.where) if problem.where.startswith(OF_A_MODEL) else problem
+            for problem in error.problems
+        ) from None
+
+
+def _job(config: Config, dataset: Dataset, directory: RunDirectory) -> Job:
     if not config.objective:
-        raise ConfigError(f"{where}objective", "empty", "at least one objective", "objective: {reconstruction: 1.0}")
+        raise ConfigError("objective", "empty", "at least one objective", "objective: {reconstruction: 1.0}")
     spec = ModelSpec(
         model=config.model.name,
         model_options=config.model.options,
@@ -266,10 +211,10 @@ def _job(config: Config, where: str, dataset: Dataset, directory: RunDirectory) 
         dataset=dataset.name,
         seed=config.seed,
     )
-    model = fresh_model(spec, f"{where}model")
+    model = fresh_model(spec)
     untrained = copy.deepcopy(model) if model.trained_by == "gradient" else None
-    head = build_head(spec.head, model, spec.head_options, f"{where}head")
-    objectives = _objectives(config, where, Subject.of(model, head, len(dataset.class_names))) if untrained else {}
+    head = build_head(spec.head, model, spec.head_options)
+    objectives = _objectives(config, Subject.of(model, head, len(dataset.class_names))) if untrained else {}
     return Job(
         label=config.name,
         model=model,

@@ -11,18 +11,10 @@ from rich.console import Console
 
 from eqae.card import write_card
 from eqae.checkpoint import load_checkpoint, save_checkpoint
+from eqae.commands.checking import check_devices, check_evaluators, check_trainable
 from eqae.commands.fitting import fit_subjects
 from eqae.commands.images import read_images
-from eqae.commands.jobs import (
-    Job,
-    baseline_jobs,
-    check_devices,
-    check_evaluators,
-    check_trainable,
-    extra_heads,
-    main_job,
-    recipe,
-)
+from eqae.commands.jobs import Job, baseline_jobs, extra_heads, main_job, recipe
 from eqae.commands.judging import Contender, environment_facts, exit_on_failures, judge_and_report, pick_device
 from eqae.commands.resolving import check_same, config_text
 from eqae.config import Config
@@ -30,6 +22,7 @@ from eqae.data.base import Dataset
 from eqae.evaluation.extraction import FeatureModel
 from eqae.files import remove_leftovers
 from eqae.heads.fitting import fit_heads
+from eqae.precision import computes_in_bfloat16
 from eqae.processes import is_leader
 from eqae.runs import RunDirectory
 from eqae.training.fit import fit
@@ -44,6 +37,7 @@ def carry_out(config: Config, run: RunDirectory, *, resume: bool, console: Conso
     Raises:
         EqaeError: see :func:`eqae.commands.train.train`.
     """
+    config = _settled(config, console)
     check_evaluators(config)
     check_devices(config)
     dataset = read_images(config.data)
@@ -78,6 +72,20 @@ def carry_out(config: Config, run: RunDirectory, *, resume: bool, console: Conso
         exit_on_failures(results, console)
 
 
+def _settled(config: Config, console: Console) -> Config:
+    """The config with ``precision: auto`` replaced by what this machine is to train in."""
+    training = config.training
+    native = computes_in_bfloat16(pick_device(training.accelerator))
+    if training.precision == "bf16-mixed" and not native:
+        console.print(
+            "bf16-mixed: emulated here, many times slower than 32-true; precision: auto avoids it", style="yellow"
+        )
+    if training.precision != "auto":
+        return config
+    chosen = training.model_copy(update={"precision": "bf16-mixed" if native else "32-true"})
+    return config.model_copy(update={"training": chosen})
+
+
 def _train_along(jobs: Sequence[Job], dataset: Dataset, config: Config, resume: bool) -> None:
     """This process's share of every training that the leader does; nothing is written or printed."""
     silent = Console(quiet=True)
@@ -107,7 +115,7 @@ def _train(job: Job, dataset: Dataset, config: Config, tracker: Tracker, resume:
         job.head.restore(trained.head.statistics())
         console.print(f"  {job.label}: trained already", highlight=False)
         return 0.0
-    if job.config is not None:
+    if job.config is not None and not (resume and directory.config.is_file()):
         directory.create(config_text(job.config))
     else:
         directory.path.mkdir(parents=True, exist_ok=True)

@@ -223,8 +223,13 @@ class ImageDataModule(pl.LightningDataModule):
         )
 
 
+def count_trained_on(count: int, share: float) -> int:
+    """How many of ``count`` images remain where a share of them is held out; one at least."""
+    return max(count - max(round(share * count), 1), 1) if share > 0 else count
+
+
 def _hold_out(count: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Places trained on and places held out, both ascending; at least one is trained on."""
-    held_out = min(max(round(share * count), 1), count - 1) if share > 0 else 0
+    """Places trained on and places held out, both ascending."""
+    held_out = count - count_trained_on(count, share)
     order = torch.randperm(count, generator=generator(seed, "validation"))
     return order[held_out:].sort().values, order[:held_out].sort().values

@@ -11,8 +11,9 @@ from eqae.errors import ConfigError
 from eqae.groups import Group, get_group
 from eqae.models.equivariant import Width
 from eqae.objectives.alignment import PredictedPose, least_error
-from eqae.objectives.base import Objective, Step
+from eqae.objectives.base import Objective
 from eqae.objectives.canonical_decoder import CanonicalDecoder, Fields, coder
+from eqae.objectives.step import Step
 
 
 class AlignedReconstruction(Objective):

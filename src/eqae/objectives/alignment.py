@@ -12,7 +12,8 @@ from eqae.errors import ConfigError
 from eqae.groups import Group
 from eqae.nn.fibre import GroupAxisLinear
 
-TINY = 1e-12
+SOFT = 0.01
+"""Length of a pose's vector below which its angle no longer pulls harder: of a symmetric V it has no angle at all."""
 
 
 class PredictedPose(nn.Module):
@@ -57,10 +58,10 @@ class PredictedPose(nn.Module):
         """
         scores = self.score(embedding).squeeze(-1).unflatten(1, (-1, self.turns))
         x, y = scores @ self.cos, scores @ self.sin
-        lengths = (x.square() + y.square() + TINY).sqrt()
+        lengths = (x.square() + y.square() + SOFT**2).sqrt()
         soft = lengths.softmax(1)
         hard = torch.zeros_like(soft).scatter(1, soft.argmax(1, keepdim=True), 1.0)
-        return torch.rad2deg(torch.atan2(y, x + TINY)), hard + (soft - soft.detach())
+        return torch.rad2deg(soft_angle(x, y)), hard + (soft - soft.detach())
 
     def place(self, canonical: Tensor, embedding: Tensor) -> Tensor:
         """Canonical images ``(B, C, H, W)`` in the poses of the images behind V ``(B, |G|, m)``."""
@@ -68,6 +69,16 @@ class PredictedPose(nn.Module):
         both = (canonical, canonical.flip(-1))[: angles.shape[1]]
         placed = torch.stack([rotate(image, angles[:, k], mode="bilinear") for k, image in enumerate(both)], 1)
         return torch.einsum("bm,bmchw->bchw", choice, placed)
+
+
+def soft_angle(x: Tensor, y: Tensor) -> Tensor:
+    """Angles in radians of vectors (x, y), with a gradient that stays bounded where they vanish.
+
+    That of an angle is one over the length. Here it is ``length / (length² + SOFT²)``, at most 50.
+    """
+    fixed_x, fixed_y = x.detach(), y.detach()
+    turn = (fixed_x * y - fixed_y * x) / (fixed_x.square() + fixed_y.square() + SOFT**2)
+    return torch.atan2(fixed_y, fixed_x) + turn - turn.detach()
 
 
 def orbit(images: Tensor, group: Group) -> Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from eqae.errors import ConfigError
-from eqae.objectives.base import Objective, Step
+from eqae.objectives.base import Objective
+from eqae.objectives.step import Step
 
 
 class AttentionEntropy(Objective):

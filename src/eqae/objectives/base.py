@@ -5,42 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from torch import Tensor, nn
 
 from eqae.errors import ConfigError
 from eqae.groups import Group
 from eqae.heads.base import Head
-from eqae.models.base import Autoencoder, Reconstruction
+from eqae.models.base import Autoencoder
+from eqae.objectives.step import Need, Step
 from eqae.registry import OBJECTIVES
-
-Need = Literal["decoder", "features", "classifier", "labels"]
-"""What an objective reads of a step beyond V: it is computed, or handed over, for objectives that say so alone."""
-
-
-class Step(NamedTuple):
-    """What one step of training gives to the objectives: B images, each seen in K views, view after view.
-
-    Attributes:
-        images: what each view shows, before its corruption by noise, ``(K·B, C, H, W)``.
-        target: what the decoder is to give: :meth:`eqae.models.base.Autoencoder.views` of ``images``.
-        embedding: V, ``(K·B, |G|, m)``.
-        features: of the run's head, ``(K·B, D)``; None where nobody needs ``"features"``.
-        reconstruction: what the decoder gave; None where nobody needs the ``"decoder"``.
-        logits: of the model's own classifier, ``(K·B, classes)``; None where nobody needs the ``"classifier"``.
-        labels: ``(K·B,)``, -1 where there is none; None for objectives that do not need ``"labels"``.
-        views: K.
-    """
-
-    images: Tensor
-    target: Tensor
-    embedding: Tensor
-    features: Tensor | None = None
-    reconstruction: Reconstruction | None = None
-    logits: Tensor | None = None
-    labels: Tensor | None = None
-    views: int = 1
 
 
 @dataclass(frozen=True)
@@ -110,7 +84,7 @@ def build_objective(name: str, subject: Subject, options: Mapping[str, Any], whe
 
 
 def check_objectives(objectives: Mapping[str, Objective], model: Autoencoder, head: Head) -> None:
-    """Refuse objectives that ask for what ``model`` has not, and a decoder that nothing would train.
+    """Refuse objectives that ask for what ``model`` has not, and a decoder or classifier that nothing would train.
 
     Raises:
         ConfigError: with the objective, and what to change.
@@ -131,7 +105,13 @@ def check_objectives(objectives: Mapping[str, Objective], model: Autoencoder, he
                 "head", "it is fitted after training", f"a head that objective.{name} can train through",
                 "leave whiten and pca to the list of heads, which are judged on the trained model",
             )  # fmt: skip
-    if model.has_decoder and not any("decoder" in objective.needs for objective in objectives.values()):
+    needs = frozenset[Need]().union(*(objective.needs for objective in objectives.values()))
+    if model.classes and "classifier" not in needs:
+        raise ConfigError(
+            "model.classes", f"{model.classes}, and no objective trains a classifier", "one that does",
+            "leave model.classes out, or add objective.cross_entropy=1.0",
+        )  # fmt: skip
+    if model.has_decoder and "decoder" not in needs:
         raise ConfigError(
             "objective", f"{', '.join(objectives)}: none of them trains the decoder", "one that does",
             "set model.decoder: false, or add objective.reconstruction=1.0",

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Gt, Le
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from eqae.errors import ConfigError
-from eqae.objectives.base import Objective, Step
+from eqae.objectives.base import Objective
 from eqae.objectives.projection import Projection, Widths
+from eqae.objectives.step import Step
 
 FEWEST = 8
 """Images a step below which there is nothing to speak of to be contrasted with."""
@@ -34,7 +35,7 @@ class Contrastive(Objective):
     compares_images = True
 
     def __init__(
-        self, width: int, *, temperature: Annotated[float, Gt(0), Le(10)] = 0.2, projection: Widths = (256, 64)
+        self, width: int, *, temperature: Annotated[float, Ge(1e-3), Le(10)] = 0.2, projection: Widths = (256, 64)
     ) -> None:
         super().__init__()
         self.temperature = temperature

@@ -9,7 +9,8 @@ from annotated_types import Ge, Lt
 from torch import Tensor
 
 from eqae.errors import ConfigError
-from eqae.objectives.base import Objective, Step
+from eqae.objectives.base import Objective
+from eqae.objectives.step import Step
 
 
 class CrossEntropy(Objective):

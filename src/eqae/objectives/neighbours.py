@@ -6,11 +6,12 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from eqae.errors import ConfigError
-from eqae.objectives.base import Objective, Step
+from eqae.objectives.base import Objective
+from eqae.objectives.step import Step
 
 TINY = 1e-8
 
@@ -42,7 +43,7 @@ class Neighbours(Objective):
         *,
         clusters: Annotated[int, Ge(2), Le(4096)] = 10,
         neighbours: Annotated[int, Ge(0), Le(256)] = 4,
-        temperature: Annotated[float, Gt(0), Le(10)] = 0.1,
+        temperature: Annotated[float, Ge(1e-3), Le(10)] = 0.1,
         balance: Annotated[float, Ge(0), Le(1000)] = 5.0,
     ) -> None:
         super().__init__()

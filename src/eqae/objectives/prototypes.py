@@ -6,12 +6,13 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from eqae.errors import ConfigError
-from eqae.objectives.base import Objective, Step
+from eqae.objectives.base import Objective
 from eqae.objectives.projection import Projection, Widths
+from eqae.objectives.step import Step
 
 ROUNDS = 3
 """Of Sinkhorn's alternation, as in the paper."""
@@ -40,8 +41,8 @@ class Prototypes(Objective):
         width: int,
         *,
         count: Annotated[int, Ge(2), Le(65536)] = 64,
-        temperature: Annotated[float, Gt(0), Le(10)] = 0.1,
-        sharpness: Annotated[float, Gt(0), Le(10)] = 0.05,
+        temperature: Annotated[float, Ge(1e-3), Le(10)] = 0.1,
+        sharpness: Annotated[float, Ge(1e-3), Le(10)] = 0.05,
         projection: Widths = (256, 64),
     ) -> None:
         super().__init__()
@@ -60,12 +61,12 @@ class Prototypes(Objective):
         return -((assigned[0] * said[1]).sum(1) + (assigned[1] * said[0]).sum(1)).mean() / 2
 
     def check(self, batch_size: int, images: int) -> None:
-        """Refuse fewer images than prototypes."""
-        count = len(self.prototypes)
-        if images < count:
+        """Refuse fewer images a step than prototypes, among which they are balanced."""
+        count, given = len(self.prototypes), min(batch_size, images)
+        if given < count:
             raise ConfigError(
-                "objective.prototypes.count", f"{count}, with {images} training images", "fewer prototypes than images",
-                "lower it: each prototype is to have images of its own",
+                "objective.prototypes.count", f"{count}, with {given} images a step", f"at most {given}",
+                "raise training.batch_size, or ask for fewer: each prototype is to have images of its own",
             )  # fmt: skip
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from eqae.objectives.base import Objective, Step
+from eqae.objectives.base import Objective
+from eqae.objectives.step import Step
 
 
 class PixelReconstruction(Objective):

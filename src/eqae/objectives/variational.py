@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-from annotated_types import Gt, Le
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from eqae.groups import Group, get_group
 from eqae.models.equivariant import Width
 from eqae.objectives.alignment import least_error
-from eqae.objectives.base import Objective, Step
+from eqae.objectives.base import Objective
 from eqae.objectives.canonical_decoder import CanonicalDecoder, Fields, coder
+from eqae.objectives.step import Step
 
 MOST = 10.0
 """Bound of log-variances, on both sides: beyond it nothing is left to say and exponentials overflow."""
@@ -45,7 +46,7 @@ class Variational(Objective):
         image_shape: tuple[int, int, int],
         *,
         code: Width = 64,
-        noise: Annotated[float, Gt(0), Le(10)] = 0.1,
+        noise: Annotated[float, Ge(1e-4), Le(10)] = 0.1,
         fields: Fields = (32, 48, 64),
         over: str | None = None,
     ) -> None:

@@ -6,14 +6,15 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from eqae.errors import ConfigError
-from eqae.objectives.base import Objective, Step
+from eqae.objectives.base import Objective
 from eqae.objectives.projection import Projection, Widths
+from eqae.objectives.step import Step
 
-Share = Annotated[float, Ge(0)]
+Coefficient = Annotated[float, Ge(0), Le(1e6)]
 FEWEST = 8
 """Images a step below which variance and covariance say nothing."""
 TINY = 1e-4
@@ -41,9 +42,9 @@ class VICReg(Objective):
         self,
         width: int,
         *,
-        invariance: Share = 25.0,
-        variance: Share = 25.0,
-        covariance: Share = 1.0,
+        invariance: Coefficient = 25.0,
+        variance: Coefficient = 25.0,
+        covariance: Coefficient = 1.0,
         projection: Widths = (256, 256),
     ) -> None:
         super().__init__()

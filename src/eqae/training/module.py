@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from eqae.data.datamodule import Batch
 from eqae.heads.base import Head
-from eqae.models.base import Autoencoder, Reconstruction
-from eqae.objectives.base import Objective, Step
+from eqae.models.base import Autoencoder
+from eqae.objectives.base import Objective
+from eqae.objectives.step import Need, Step
 from eqae.seeding import generator
 from eqae.training.augment import Augment
 from eqae.training.weight import Weight
@@ -77,7 +78,7 @@ class AutoencoderModule(pl.LightningModule):
         self.optimization = optimization
         self.seed = seed
         self.losses: dict[str, Tensor] = {}
-        self.needs = frozenset[str]().union(*(weighted.objective.needs for weighted in objectives.values()))
+        self.needs = frozenset[Need]().union(*(weighted.objective.needs for weighted in objectives.values()))
         self.views = max(weighted.objective.views for weighted in objectives.values())
         # In tuples, so that neither the compiled twin nor what a head shares with the model is registered twice.
         forward = model if "decoder" in self.needs else model.encode
@@ -92,7 +93,7 @@ class AutoencoderModule(pl.LightningModule):
         """Loss of one batch of images ``(B, C, H, W)``, or of this process's share of it."""
         # The 0 stands where a process's number once was: without it older runs could not be repeated.
         draws = generator(self.seed, "augment", self.current_epoch, batch_idx, 0)
-        inputs, images = self.augment.views(batch.images, draws, batch.share, self.views)
+        inputs, images = self._views(batch, draws)
         return self._loss("train", inputs, images, batch, self.trainer.world_size)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -100,7 +101,7 @@ class AutoencoderModule(pl.LightningModule):
         inputs = images = batch.images
         if self.views > 1:
             draws = generator(self.seed, "validation views", batch_idx)
-            inputs, images = self.augment.views(images, draws, batch.share, self.views)
+            inputs, images = self._views(batch, draws)
         self._loss("validation", inputs, images, batch)
 
     def configure_optimizers(self) -> Any:
@@ -126,6 +127,11 @@ class AutoencoderModule(pl.LightningModule):
             case "constant":
                 return None
 
+    def _views(self, batch: Batch, draws: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Inputs and images of a batch, at full precision: with half of it pixels miss their places by up to 0.07."""
+        with torch.autocast(batch.images.device.type, enabled=False):
+            return self.augment.views(batch.images, draws, batch.share, self.views)
+
     def _loss(self, stage: str, inputs: Tensor, images: Tensor, batch: Batch, processes: int = 1) -> Tensor:
         share = batch.share
         # Gradients and figures are averaged over processes, whose shares may differ by an image.
@@ -133,8 +139,10 @@ class AutoencoderModule(pl.LightningModule):
         given = self._forward_pass[0](inputs)
         # Heads, classifier and losses have full precision whatever that of the layers.
         with torch.autocast(inputs.device.type, enabled=False):
-            step = self._step(given, images, batch.labels)
-            terms = {name: counts * self._term(objective, step) for name, objective in self.objectives.items()}
+            step = Step.of(
+                given, images, batch.labels, self.needs, model=self.model, head=self._head[0], views=self.views
+            )
+            terms = {name: counts * _term(objective, step) for name, objective in self.objectives.items()}
         weights = self._weights()
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         logged = {f"{stage}/{name}": term.detach() for name, term in terms.items()} | {f"{stage}/loss": loss.detach()}
@@ -144,38 +152,14 @@ class AutoencoderModule(pl.LightningModule):
         self.log_dict(logged, on_step=False, on_epoch=True, batch_size=share.total, sync_dist=True)
         return loss
 
-    def _step(self, given: Tensor | Reconstruction, images: Tensor, labels: Tensor) -> Step:
-        """What the forward pass gave, and of the rest what an objective needs."""
-        reconstruction = None
-        if isinstance(given, Reconstruction):
-            reconstruction = Reconstruction._make(None if part is None else full_precision(part) for part in given)
-            embedding = reconstruction.embedding
-        else:
-            embedding = full_precision(given)
-        return Step(
-            images=images,
-            target=self.model.views(images) if reconstruction is not None else images,
-            embedding=embedding,
-            features=self._head[0](embedding) if "features" in self.needs else None,
-            reconstruction=reconstruction,
-            logits=self.model.logits(embedding) if "classifier" in self.needs else None,
-            labels=labels.repeat(self.views),
-            views=self.views,
-        )
-
-    @staticmethod
-    def _term(objective: nn.Module, step: Step) -> Tensor:
-        """One loss; an objective that does not ask for labels cannot see them."""
-        assert isinstance(objective, Objective)
-        loss: Tensor = objective(step if "labels" in objective.needs else step._replace(labels=None))
-        return loss
-
     def _weights(self) -> dict[str, float]:
         """What each objective counts now."""
         progress = self.trainer.global_step / self.trainer.estimated_stepping_batches
         return {name: weight.at(progress) for name, weight in self.weights.items()}
 
 
-def full_precision(values: Tensor) -> Tensor:
-    """Float32 at least; float64 stays what it is."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
+def _term(objective: nn.Module, step: Step) -> Tensor:
+    """The loss of one objective."""
+    assert isinstance(objective, Objective)
+    loss: Tensor = objective(step.seen_by(objective.needs))
+    return loss
