@@ -11,6 +11,7 @@ import re
 import statistics
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +26,6 @@ MARK = re.compile(r"^( *)<!-- table: (\w+) ?(\w*) -->$", re.MULTILINE)
 FIRST_NAME = re.compile(r"<tr>\s*<td><code>\w+</code>")
 FOREIGN = re.compile(r"""<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=["'](?:https?:)?//[^>]*>""")
 HELP_LINE = re.compile(r"  (and any of them|\S+)\s+(.*)")
-LINES = (
-    ("–", "the plain code", "autoencoder", ""),
-    ("D4", "`mean`", "d4", "mean"),
-    ("D4", "`gram`", "d4", ""),
-    ("D4", "`correlation`, band 9", "d4", "correlation,band=9"),
-    ("D4", "`bispectrum`", "d4", "bispectrum"),
-    ("D4", "`attention`", "d4_attention", ""),
-    ("D12, copies", "`mean`", "d12", "mean"),
-    ("D12, copies", "`gram`", "d12", ""),
-    ("D12, copies", "`bispectrum`", "d12", "bispectrum"),
-    ("D12, copies", "`attention`", "d12_attention", ""),
-    ("D12, steerable", "`mean`", "d12_steerable", "mean,of=code"),
-    ("D12, steerable", "`gram`", "d12_steerable", ""),
-    ("D12, steerable", "`gram`, signed roots, unit length", "d12_steerable", "gram,of=code,post=signed_root+l2"),
-    ("D12, steerable", "`bispectrum`", "d12_steerable", "bispectrum,of=code"),
-)
-"""Group and head, and the network and head of the record that they are."""
 STUDIED = {
     "o2_p4m": "p4m", "o2_cnn": "cnn", "o2_cnn_antialiased": "cnn, anti-aliased", "zernike": "zernike", "pca": "pca",
 }  # fmt: skip
@@ -96,10 +80,10 @@ def options(kind: str) -> Iterator[str]:
 
 def figures() -> Iterator[str]:
     """The networks of the paper's table on the rotated digits, means over the seeds that the record has."""
-    runs = [run for run in _read("paper_table")["runs"] if run["data"] == "o2-mnist-12k"]
-    titles = ("group", "head", *(title for title, *_ in FIGURES), "parameters", "seeds")
-    found = (_figures_line(runs, *line) for line in LINES)
-    yield from _table(titles, filter(None, found), code=False)
+    benchmark = _benchmark("paper_table")
+    runs = [run for run in benchmark.RECORD.current(benchmark.RESULTS) if run["data"] == "o2-mnist-12k"]
+    titles = ("features", "group", *(title for title, *_ in FIGURES), "parameters", "seeds")
+    yield from _table(titles, filter(None, (_figures_line(runs, line) for line in benchmark.LINES)), code=False)
 
 
 def record(evaluator: str) -> Iterator[str]:
@@ -116,8 +100,8 @@ def record(evaluator: str) -> Iterator[str]:
 
 def rivals() -> Iterator[str]:
     """The tables of ``benchmarks/rivals_table.py``, a dataset after the other, as far as they are on record."""
-    benchmark = _rivals_table()
-    runs = benchmark.RECORD.current(RESULTS / "rivals_table.json")
+    benchmark = _benchmark("rivals_table")
+    runs = benchmark.RECORD.current(benchmark.RESULTS)
     for data in benchmark.DATA:
         if any(run["data"] == data for run in runs):
             yield from ("", *"\n".join(benchmark.table(runs, data)).splitlines(), "")
@@ -125,8 +109,8 @@ def rivals() -> Iterator[str]:
 
 def choices() -> Iterator[str]:
     """What figures without labels would have picked among the lines of the rotated digits, seed 0."""
-    benchmark = _rivals_table()
-    runs = benchmark.RECORD.current(RESULTS / "rivals_table.json")
+    benchmark = _benchmark("rivals_table")
+    runs = benchmark.RECORD.current(benchmark.RESULTS)
     entries = {run["network"]: run for run in runs if run["data"] == "o2-mnist-12k" and run["seed"] == 0}
     rows = [
         Row(line.title.replace("*", ""), "", "", metric, "", value, None, None, metric not in LESS_IS_BETTER, 0, 0)
@@ -145,14 +129,13 @@ def _lost(choice: Choice | None) -> str:
     return "–" if choice is None else f"{100 * choice.regret:.1f} ({choice.rank_correlation:.2f})"
 
 
-def _rivals_table() -> Any:
-    """The benchmark as a module."""
+def _benchmark(name: str) -> Any:
+    """A benchmark as a module."""
     sys.path.insert(0, str(RESULTS.parent))
     try:
-        import rivals_table
+        return import_module(name)
     finally:
         sys.path.pop(0)
-    return rivals_table
 
 
 def _short(value: float | None) -> str:
@@ -163,16 +146,14 @@ def _read(name: str) -> Any:
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
-def _figures_line(runs: list[dict[str, Any]], group: str, title: str, network: str, head: str) -> list[str]:
-    entries = [run for run in runs if run["network"] == network and head in run["figures"]]
+def _figures_line(runs: list[dict[str, Any]], line: Any) -> list[str]:
+    entries = [run for run in runs if run["network"] == line.network and line.head in run["figures"]]
     if not entries:
         return []
-    recipe = statistics.mode(entry["recipe"] for entry in entries)  # what two recipes gave is never averaged
-    entries = [entry for entry in entries if entry["recipe"] == recipe]
-    said = [entry["figures"][head] for entry in entries]
+    said = [entry["figures"][line.head] for entry in entries]
     means = [f"{statistics.mean(one[metric] for one in said):{digits}}" for _, metric, digits in FIGURES]
     size = statistics.mean(entry["parameters"] for entry in entries)
-    return [group, title, *means, f"{size:,.0f}", str(len(entries))]
+    return [line.title, line.group, *means, f"{size:,.0f}", str(len(entries))]
 
 
 def _help_section(start: str) -> Iterator[tuple[str, str]]:

@@ -70,12 +70,13 @@ def test_objectives_are_weighted_together_over_a_head_that_training_passes_throu
         assert float(row["validation/loss"]) == pytest.approx(float(row["validation/reconstruction"]) + weighted)
 
 
-def test_an_interrupted_contrast_continues_to_the_same_weights(
-    tiny: Arguments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["contrastive", "variational", "prototypes", "neighbours"])
+def test_an_interrupted_objective_continues_to_the_same_weights(
+    name: str, tiny: Arguments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The projection and its optimiser's moments are part of the resume point."""
+    """What it learns, its statistics and its optimiser's moments are part of the resume point, its draws are not."""
     shapes = ("augmentation={orientation: o2, scale: 0.2, shear: 0.2, shift: 1, blur: 0.5, contrast: 0.2}",)
-    arguments = tiny("eqae_p4m.yaml", *trained_by("contrastive", *shapes, "training.epochs=3"))
+    arguments = tiny("eqae_p4m.yaml", *trained_by(name, *shapes, "training.epochs=3"))
     assert main([*arguments, "name=whole"]) == 0
     from eqae.training import callbacks
 
@@ -136,7 +137,7 @@ def test_automatic_precision_is_what_the_machine_computes_in(
 
 def test_training_with_labels_says_so(tiny: Arguments, tmp_path: Path) -> None:
     assert main(tiny("eqae_p4m.yaml", *trained_by("cross_entropy"))) == 0
-    assert "; labels" in (tmp_path / "run" / "report.html").read_text()
+    assert "; labels seen by run" in (tmp_path / "run" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(

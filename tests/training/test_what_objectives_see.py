@@ -135,6 +135,30 @@ def test_two_views_of_an_image_differ_and_stand_a_batch_apart(tmp_path: Path) ->
         assert len(first) < 4 or brightness[0, 1] > 0.5
 
 
+def test_who_compares_two_views_sees_the_first_two_of_three(tmp_path: Path) -> None:
+    two, three = Recorder(frozenset({"features"}), views=2), Recorder(frozenset({"features", "labels"}), views=3)
+    train(tmp_path, {"two": two, "three": three, "any": (one := Recorder())}, dataset())
+    for (_, few), (_, all_), (_, plain) in zip(two.seen, three.seen, one.seen, strict=True):
+        count = len(few.images)
+        assert (few.views, all_.views, plain.views) == (2, 3, 3)
+        assert 3 * count == 2 * len(all_.images) == 2 * len(plain.images)
+        assert torch.equal(few.images, all_.images[:count])
+        assert few.features is not None
+        assert all_.features is not None
+        assert torch.equal(few.features, all_.features[:count])
+        assert few.labels is None
+
+
+def test_no_batch_is_too_small_to_compare_images(tmp_path: Path) -> None:
+    """Batches of eight; a fifth of the images is held out, and up to three that are left over join the last batch."""
+    for images, sizes in ((40, [8, 8, 8, 8]), (43, [8, 8, 8, 10]), (44, [8, 8, 8, 11]), (46, [8, 8, 8, 8, 5])):
+        recorder = Recorder(views=2)
+        recorder.compares_images = True
+        pixels = torch.randint(0, 256, (images, 1, 12, 12), generator=torch.Generator().manual_seed(0))
+        train(tmp_path, {"it": recorder}, dataset(pixels.to(torch.uint8)))
+        assert [len(step.images) // 2 for training, step in recorder.seen if training] == sizes
+
+
 def test_validation_sees_the_same_views_in_every_epoch_and_training_does_not(tmp_path: Path) -> None:
     recorder = Recorder(views=2)
     train(tmp_path, {"views": recorder}, dataset(), epochs=2)

@@ -65,6 +65,11 @@ class Job:
     config: Config | None = None
     where: str = ""
 
+    @property
+    def sees_labels(self) -> bool:
+        """Whether an objective of its training asks for labels."""
+        return any("labels" in weighted.objective.needs for weighted in self.objectives.values())
+
 
 def main_job(config: Config, dataset: Dataset, run: RunDirectory) -> Job:
     """The model the config is about."""

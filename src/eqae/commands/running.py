@@ -59,7 +59,7 @@ def carry_out(config: Config, run: RunDirectory, *, resume: bool, console: Conso
             trackers[job.label] = tracking.open(job.label, _settings(job, config))
             seconds[job.label] = _train(job, dataset, config, trackers[job.label], resume, console)
         contenders = [_contender(main, heads, config.seed), *(_contender(job, {}, config.seed) for job in baselines)]
-        facts = _facts(config, main, seconds)
+        facts = _facts(config, jobs, seconds)
         for contender in contenders:
             fit_subjects(contender.subjects, dataset, pick_device(config.training.accelerator))
         title = f"{config.name} on {dataset.name}"
@@ -141,9 +141,10 @@ def _contender(job: Job, heads: dict[str, FeatureModel], seed: int) -> Contender
     return Contender((main, *heads.values()))
 
 
-def _facts(config: Config, main: Job, seconds: dict[str, float]) -> dict[str, str]:
+def _facts(config: Config, jobs: Sequence[Job], seconds: dict[str, float]) -> dict[str, str]:
     training, augmentation = config.training, config.augmentation
-    seen = "labels" if any("labels" in given.objective.needs for given in main.objectives.values()) else "no labels"
+    main, told = jobs[0], [job.label for job in jobs if job.sees_labels]
+    seen = f"labels seen by {', '.join(told)}" if told else "no labels"
     trained: Sequence[str] = [f"{label} {value:.0f} s" for label, value in seconds.items() if value >= 0.5]
     return {
         "model": f"{config.model.name} {main.spec.model_options}".rstrip(" {}"),

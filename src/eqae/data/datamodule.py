@@ -104,16 +104,18 @@ class SharedBatches(Sampler[Places]):
     """Consecutive runs of ``batch_size`` places, of which each process takes its share; the last may be shorter.
 
     So the steps are those of one process, however many share them. What is left over joins the batch before it where
-    it is too small: one image, of which batch normalisation has no variance, or fewer than there are processes.
+    it is too small: one image, of which batch normalisation has no variance, fewer than there are processes, or fewer
+    than ``smallest``.
 
     Attributes:
         rank: number of this process.
         processes: how many there are.
     """
 
-    def __init__(self, sampler: EpochSampler, batch_size: int) -> None:
+    def __init__(self, sampler: EpochSampler, batch_size: int, smallest: int = 2) -> None:
         self.sampler = sampler
         self.batch_size = batch_size
+        self.smallest = smallest
         self.rank = 0
         self.processes = 1
 
@@ -137,7 +139,7 @@ class SharedBatches(Sampler[Places]):
 
     @property
     def _smallest(self) -> int:
-        return max(2, self.processes)
+        return max(self.smallest, self.processes)
 
 
 class ImageDataModule(pl.LightningDataModule):
@@ -150,6 +152,7 @@ class ImageDataModule(pl.LightningDataModule):
             none. A share above 0 holds out at least one image.
         seed: of the order and of what is held out.
         workers: loader processes; the batches do not depend on it.
+        smallest: a training batch of fewer images joins the one before it.
 
     Attributes:
         training_places: ``(n,)`` int64, places in ``dataset.train`` that are trained on, ascending.
@@ -158,7 +161,14 @@ class ImageDataModule(pl.LightningDataModule):
     """
 
     def __init__(
-        self, dataset: Dataset, *, batch_size: int, validation: float = 0.05, seed: int = 0, workers: int = 0
+        self,
+        dataset: Dataset,
+        *,
+        batch_size: int,
+        validation: float = 0.05,
+        seed: int = 0,
+        workers: int = 0,
+        smallest: int = 2,
     ) -> None:
         super().__init__()
         self.batch_size = batch_size
@@ -167,7 +177,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.images = IndexedImages(dataset.train)
         self.training_places, self.validation_places = _hold_out(len(dataset.train), validation, seed)
         self.sampler = EpochSampler(self.training_places, seed)
-        self.batches = SharedBatches(self.sampler, batch_size)
+        self.batches = SharedBatches(self.sampler, batch_size, smallest)
         self._pin = False
 
     def setup(self, stage: str) -> None:

@@ -30,6 +30,25 @@ FEWEST = 200
 """Training images from which on there are enough to choose by."""
 
 
+class Principal(NamedTuple):
+    """Where features vary.
+
+    Attributes:
+        mean: ``(D,)``.
+        variances: along the axes, falling, ``(K,)`` float64.
+        axes: orthonormal, ``(D, K)`` float64.
+    """
+
+    mean: Tensor
+    variances: Tensor
+    axes: Tensor
+
+    def scaled(self, whitened: bool) -> Tensor:
+        """Axes ``(D, K)`` on which features have a variance of 1, each or in the mean."""
+        scales = (self.variances if whitened else self.variances.mean().expand_as(self.variances)).sqrt()
+        return (self.axes / scales).float()
+
+
 class Recipe(NamedTuple):
     """How the probe looks and learns.
 
@@ -93,7 +112,7 @@ def fit_mlp_probe(features: FloatArray, labels: IntArray, seed: int) -> MlpProbe
     with torch.inference_mode(False), full_precision():  # what is made in that mode can never be trained
         given, known = torch.from_numpy(np.array(features, np.float32)), torch.from_numpy(targets)
         recipe = _chosen(given, known, seed) if len(given) >= FEWEST else RECIPES[0]
-        mean, axes, layers = _fitted(given, known, len(classes), recipe, seed)
+        mean, axes, layers = _fitted(given, known, len(classes), principal(given), recipe, seed)
     return MlpProbe(mean, axes, layers, np.asarray(classes, np.int64))
 
 
@@ -101,10 +120,10 @@ def _chosen(features: Tensor, targets: Tensor, seed: int) -> Recipe:
     """The recipe that classifies a held-out tenth best; the first of equals."""
     order = torch.randperm(len(features), generator=torch.Generator().manual_seed(seed))
     held_out, kept = order[: len(order) // HELD_OUT], order[len(order) // HELD_OUT :]
-    count = int(targets.max()) + 1
+    count, parts = int(targets.max()) + 1, principal(features[kept])
 
     def right(recipe: Recipe) -> int:
-        mean, axes, layers = _fitted(features[kept], targets[kept], count, recipe, seed)
+        mean, axes, layers = _fitted(features[kept], targets[kept], count, parts, recipe, seed)
         with torch.no_grad():
             said = _logits((features[held_out] - mean) @ axes, layers).argmax(1)
         return int((said == targets[held_out]).sum())
@@ -113,18 +132,18 @@ def _chosen(features: Tensor, targets: Tensor, seed: int) -> Recipe:
 
 
 def _fitted(
-    features: Tensor, targets: Tensor, classes: int, recipe: Recipe, seed: int
+    features: Tensor, targets: Tensor, classes: int, parts: Principal, recipe: Recipe, seed: int
 ) -> tuple[Tensor, Tensor, Layers]:
     """Mean, axes and layers."""
     draws = torch.Generator().manual_seed(seed)
-    mean, axes = _axes(features, recipe.whitened)
+    mean, axes = parts.mean, parts.scaled(recipe.whitened)
     layers = _initial(axes.shape[1], classes, draws)
     _descend((features - mean) @ axes, targets, layers, recipe, draws)
     return mean, axes, layers
 
 
-def _axes(features: Tensor, whitened: bool) -> tuple[Tensor, Tensor]:
-    """Mean ``(D,)`` and axes ``(D, K)`` on which features ``(N, D)`` have a variance of 1, each or in the mean."""
+def principal(features: Tensor) -> Principal:
+    """The first axes of features ``(N, D)``, at most 512 or one for every four images."""
     exact = features.double()
     mean = exact.mean(0)
     centred = exact - mean
@@ -137,9 +156,7 @@ def _axes(features: Tensor, whitened: bool) -> tuple[Tensor, Tensor]:
     most = min(AXES, max(16, len(features) // 4))
     variances, vectors = variances.flip(0)[:most], vectors.flip(1)[:, :most]
     kept = variances > FLOOR * variances[0].clamp_min(torch.finfo(torch.float32).tiny)
-    variances = variances[kept]
-    scales = (variances if whitened else variances.mean().expand_as(variances)).sqrt()
-    return mean.float(), (vectors[:, kept] / scales).float()
+    return Principal(mean.float(), variances[kept], vectors[:, kept])
 
 
 def _initial(inputs: int, classes: int, draws: torch.Generator) -> Layers:

@@ -63,7 +63,7 @@ class Objective(nn.Module):
         """Refuse a training that cannot work.
 
         Args:
-            batch_size: images a step; the last one of an epoch has two at least.
+            batch_size: images a step; the last of an epoch may have fewer, half as many where images are compared.
             images: that are trained on.
 
         Raises:

@@ -78,9 +78,21 @@ class Step(NamedTuple):
             views=views,
         )
 
-    def seen_by(self, needs: Set[Need]) -> Step:
-        """The step for an objective of those needs: labels are hidden from who does not ask for them."""
-        return self if "labels" in needs else self._replace(labels=None)
+    def seen_by(self, needs: Set[Need], views: int) -> Step:
+        """The step for an objective of those needs: labels are hidden from who does not ask for them, and who compares
+        K views is given the first K."""
+        step = self if "labels" in needs else self._replace(labels=None)
+        return step if views in (1, self.views) else step._first(views)
+
+    def _first(self, views: int) -> Step:
+        def cut(part: Tensor) -> Tensor:
+            return part[: views * (len(part) // self.views)]
+
+        parts = {name: cut(part) for name, part in self._asdict().items() if isinstance(part, Tensor)}
+        rebuilt = self.reconstruction
+        if rebuilt is not None:
+            rebuilt = Reconstruction._make(None if part is None else cut(part) for part in rebuilt)
+        return self._replace(**parts, reconstruction=rebuilt, views=views)
 
 
 def at_least_float32(values: Tensor) -> Tensor:

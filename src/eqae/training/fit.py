@@ -85,12 +85,14 @@ def fit(
         TrainingDiverged: a loss, gradient, weight or statistic is no longer finite, or all features are the same.
         CheckpointError: ``resume`` of a run that began with other data or another recipe.
     """
+    compared = any(weighted.objective.compares_images for weighted in objectives.values())
     data = ImageDataModule(
         dataset,
         batch_size=recipe.batch_size,
         validation=recipe.validation,
         seed=recipe.seed,
         workers=recipe.workers,
+        smallest=max(recipe.batch_size // 2, 2) if compared else 2,  # a few images say little of each other
     )
     module = AutoencoderModule(
         model, head, objectives, augment, recipe.optimization, seed=recipe.seed, compiled=recipe.compile

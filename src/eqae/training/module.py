@@ -161,5 +161,5 @@ class AutoencoderModule(pl.LightningModule):
 def _term(objective: nn.Module, step: Step) -> Tensor:
     """The loss of one objective."""
     assert isinstance(objective, Objective)
-    loss: Tensor = objective(step.seen_by(objective.needs))
+    loss: Tensor = objective(step.seen_by(objective.needs, objective.views))
     return loss
