@@ -126,17 +126,17 @@ def table(runs: Sequence[Entry], data: str) -> Iterator[str]:
 
 
 def _row(line: Line, data: str, entries: Sequence[Entry], found: Sequence[dict[str, float]]) -> str:
-    def mean(metric: str, digits: str) -> str:
-        return mean_and_spread(found, metric, digits)
+    def mean(metric: str, digits: str, *, spread: bool = True) -> str:
+        return mean_and_spread(found, metric, digits, spread=spread)
 
     def error(condition: str) -> str:
-        return f"{mean(f'relative_invariance_error {condition}', '.2f')} " \
-               f"({mean(f'relative_interpolation_floor {condition}', '.2f')})"  # fmt: skip
+        moved, floor = f"relative_invariance_error {condition}", f"relative_interpolation_floor {condition}"
+        return f"{mean(moved, '.2f', spread=False)} ({mean(floor, '.2f', spread=False)})"
 
     cells = [
         line.title, line.group, line.printed(data), mean("linear_probe_accuracy", ".3f"),
         mean("mlp_probe_accuracy", ".3f"), mean("knn_accuracy", ".3f"), mean("linear_probe_accuracy_10", ".3f"),
-        mean("relative_invariance_error D4", ".0e"), error("30deg"), error("any-angle"),
+        mean("relative_invariance_error D4", ".0e", spread=False), error("30deg"), error("any-angle"),
         mean("effective_rank", ".0f"), mean("reconstruction_mse", ".4f"),
         f"{statistics.mean(entry['parameters'] for entry in entries):,.0f}",
         f"{statistics.mean(entry['training_seconds'] for entry in entries) / 60:.0f}", str(len(found)),

@@ -184,13 +184,15 @@ def key_of(entry: Entry) -> tuple[str, str, int]:
     return entry["data"], entry["network"], entry["seed"]
 
 
-def mean_and_spread(found: Sequence[Mapping[str, float]], metric: str, digits: str = ".3f") -> str:
+def mean_and_spread(
+    found: Sequence[Mapping[str, float]], metric: str, digits: str = ".3f", *, spread: bool = True
+) -> str:
     """Mean over seeds and, where several are there, standard deviation of one figure; a dash where it is missing."""
     values = [figures[metric] for figures in found if metric in figures]
     if not values:
         return "–"
-    spread = f" ± {statistics.stdev(values):{digits}}" if len(values) > 1 and digits.endswith("f") else ""
-    return f"{statistics.mean(values):{digits}}{spread}"
+    mean = f"{statistics.mean(values):{digits}}"
+    return f"{mean} ± {statistics.stdev(values):{digits}}" if spread and len(values) > 1 else mean
 
 
 def arguments(description: str | None, data: Sequence[str], networks: Sequence[str], record: Path) -> Any:

@@ -168,7 +168,13 @@ def table(runs: Sequence[Entry], data: str) -> Iterator[str]:
             cost = [entry["baselines"].get(line.head, entry) for entry in entries]
             minutes = statistics.mean(one["training_seconds"] for one in cost) / 60
             parameters = statistics.mean(one["parameters"] for one in cost)
-            cells = [line.title, *(mean_and_spread(found, metric, digits) for _, metric, digits in columns)]
+            cells = [
+                line.title,
+                *(
+                    mean_and_spread(found, metric, digits, spread="error" not in metric)
+                    for _, metric, digits in columns
+                ),
+            ]
             cells += [f"{parameters:,.0f}", f"{minutes:.0f}", str(len(found))]
             yield "| " + " | ".join(cells) + " |"
 

@@ -19,6 +19,7 @@ from mkdocs.exceptions import PluginError
 
 from eqae.commands.shell import key_help
 from eqae.evaluation.choice import Choice, by_pick, choices_without_labels
+from eqae.evaluation.report.choice_text import rank_text
 from eqae.evaluation.row import Row
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
@@ -126,7 +127,7 @@ def choices() -> Iterator[str]:
 
 
 def _lost(choice: Choice | None) -> str:
-    return "–" if choice is None else f"{100 * choice.regret:.1f} ({choice.rank_correlation:.2f})"
+    return "–" if choice is None else f"{100 * choice.regret:.1f} ({rank_text(choice)})"
 
 
 def _benchmark(name: str) -> Any:
