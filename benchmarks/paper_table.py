@@ -16,14 +16,11 @@ effective rank and invariance need none: by these networks can be chosen without
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
-from recorded_runs import Entry, Record, arguments, mean_and_spread
+from recorded_runs import Entry, Record, make_table, mean_and_spread
 
 RESULTS = Path(__file__).parent / "results" / "paper_table.json"
 DATA = ("o2-mnist-12k", "plankton")
@@ -101,9 +98,11 @@ def is_complete(entry: Entry) -> bool:
 
 
 RECORD = Record(
+    path=RESULTS,
     configs=Path(__file__).parents[1] / "configs" / "paper",
     output=Path("checkpoints") / "paper",
-    data=DATA,
+    networks=dict.fromkeys(DATA, NETWORKS),
+    files={},
     overrides=lambda data, network: [f"data.name={data}", *OPTIONS.get(data, ())],
     figures=FIGURES,
     complete=is_complete,
@@ -144,20 +143,5 @@ def _row(line: Line, data: str, entries: Sequence[Entry], found: Sequence[dict[s
     return "| " + " | ".join(cells) + " |"
 
 
-def main() -> int:
-    """Train what is missing, print the tables, and keep the JSON; an exit code."""
-    asked = arguments(__doc__, DATA, NETWORKS, RESULTS)
-    console = Console(soft_wrap=True)
-    began = time.monotonic()
-    wanted = [(d, n, s) for s in range(asked.seeds) for d in asked.data for n in asked.networks]
-    for data, network, seed in [] if asked.print else wanted:
-        if code := RECORD.make(data, network, seed, asked.root, asked.json, console):
-            return code
-    for data in asked.data:
-        print("\n" + "\n".join(table(RECORD.current(asked.json), data)))
-    console.print(f"\n{time.monotonic() - began:.0f} s", highlight=False)
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(make_table(RECORD, __doc__, table))

@@ -12,7 +12,8 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
 from importlib.metadata import version
@@ -41,22 +42,30 @@ class Record:
     """The runs behind one table.
 
     Attributes:
+        path: of the JSON, unless another is asked for.
         configs: folder of the networks' files, ``NETWORK.yaml``.
         output: folder of the runs, ``DATA/NETWORK-sSEED``.
-        data: the datasets' names.
+        networks: by the datasets' names, those that are trained on each.
+        files: of networks that share a file with another, its name.
         overrides: what a dataset needs besides its name; empty where it needs nothing.
         figures: metric and condition of what is kept of a run.
         complete: whether an entry has all that the table wants of it.
         command: that makes the whole table.
     """
 
+    path: Path
     configs: Path
     output: Path
-    data: Sequence[str]
+    networks: Mapping[str, Sequence[str]]
+    files: Mapping[str, str]
     overrides: Callable[[str, str], Sequence[str]]
     figures: Sequence[tuple[str, str]]
     complete: Callable[[Entry], bool]
     command: str
+
+    def file(self, network: str) -> Path:
+        """The config of a network."""
+        return self.configs / f"{self.files.get(network, network)}.yaml"
 
     def run(self, data: str, network: str, seed: int) -> RunDirectory:
         """Where a network of the table lies."""
@@ -72,11 +81,11 @@ class Record:
 
     def wanted_recipe(self, data: str, network: str) -> str:
         """The recipe that the table asks for today."""
-        return recipe_of(read_config(self.configs / f"{network}.yaml", self.asked(data, network, 0)))
+        return recipe_of(read_config(self.file(network), self.asked(data, network, 0)))
 
-    def current(self, path: Path) -> list[Entry]:
+    def current(self, path: Path | None = None) -> list[Entry]:
         """The entries whose recipe is that of today."""
-        return [entry for entry in recorded(path) if entry["recipe"] == self._known_recipe(entry)]
+        return [entry for entry in recorded(path or self.path) if entry["recipe"] == self._known_recipe(entry)]
 
     def make(self, data: str, network: str, seed: int, root: str | None, path: Path, console: Console) -> int:
         """Train and judge one network unless it is on record, or go on where it stopped; an exit code."""
@@ -95,13 +104,13 @@ class Record:
         return 0
 
     def _train(self, data: str, network: str, seed: int, root: str | None, console: Console) -> int:
-        file, overrides = self.configs / f"{network}.yaml", self.asked(data, network, seed, root)
+        file, overrides = self.file(network), self.asked(data, network, seed, root)
         resume = self.run(data, network, seed).config.is_file()
         return guarded(lambda: train(file, overrides, resume=resume, console=console))
 
     def _known_recipe(self, entry: Entry) -> str | None:
         """Today's recipe of an entry; None where its dataset or network is no longer in the table."""
-        known = entry["data"] in self.data and (self.configs / f"{entry['network']}.yaml").is_file()
+        known = entry["network"] in self.networks.get(entry["data"], ())
         return self.wanted_recipe(entry["data"], entry["network"]) if known else None
 
     def _entry(self, data: str, network: str, seed: int) -> Entry:
@@ -195,13 +204,30 @@ def mean_and_spread(
     return f"{mean} ± {statistics.stdev(values):{digits}}" if spread and len(values) > 1 else mean
 
 
-def arguments(description: str | None, data: Sequence[str], networks: Sequence[str], record: Path) -> Any:
+def make_table(record: Record, description: str | None, table: Callable[[Sequence[Entry], str], Iterable[str]]) -> int:
+    """The command of a table: train the part that is asked for and not on record, print; an exit code."""
+    asked = _arguments(record, description)
+    console = Console(soft_wrap=True)
+    began = time.monotonic()
+    for seed in () if asked.print else range(asked.seeds):
+        for data in asked.data:
+            for network in (name for name in record.networks[data] if name in asked.networks):
+                if code := record.make(data, network, seed, asked.root, asked.json, console):
+                    return code
+    for data in asked.data:
+        print("\n" + "\n".join(table(record.current(asked.json), data)))
+    console.print(f"\n{time.monotonic() - began:.0f} s", highlight=False)
+    return 0
+
+
+def _arguments(record: Record, description: str | None) -> argparse.Namespace:
     """The command line of a table: which part of the work this call does."""
+    networks = list(dict.fromkeys(name for names in record.networks.values() for name in names))
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", nargs="+", default=list(data), choices=data, help="datasets of the table")
-    parser.add_argument("--networks", nargs="+", default=list(networks), choices=networks)
+    parser.add_argument("--data", nargs="+", default=list(record.networks), choices=list(record.networks))
+    parser.add_argument("--networks", nargs="+", default=networks, choices=networks)
     parser.add_argument("--seeds", type=int, default=3, help="how many, from 0 on")
     parser.add_argument("--root", help="folder of the data files; else the environment variable EQAE_DATA")
-    parser.add_argument("--json", type=Path, default=record, help="where figures are kept")
+    parser.add_argument("--json", type=Path, default=record.path, help="where figures are kept")
     parser.add_argument("--print", action="store_true", help="print what is there and train nothing")
     return parser.parse_args()

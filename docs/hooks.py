@@ -82,7 +82,7 @@ def options(kind: str) -> Iterator[str]:
 def figures() -> Iterator[str]:
     """The networks of the paper's table on the rotated digits, means over the seeds that the record has."""
     benchmark = _benchmark("paper_table")
-    runs = [run for run in benchmark.RECORD.current(benchmark.RESULTS) if run["data"] == "o2-mnist-12k"]
+    runs = [run for run in benchmark.RECORD.current() if run["data"] == "o2-mnist-12k"]
     titles = ("features", "group", *(title for title, *_ in FIGURES), "parameters", "seeds")
     yield from _table(titles, filter(None, (_figures_line(runs, line) for line in benchmark.LINES)), code=False)
 
@@ -102,7 +102,7 @@ def record(evaluator: str) -> Iterator[str]:
 def rivals() -> Iterator[str]:
     """The tables of ``benchmarks/rivals_table.py``, a dataset after the other, as far as they are on record."""
     benchmark = _benchmark("rivals_table")
-    runs = benchmark.RECORD.current(benchmark.RESULTS)
+    runs = benchmark.RECORD.current()
     for data in benchmark.DATA:
         if any(run["data"] == data for run in runs):
             yield from ("", *"\n".join(benchmark.table(runs, data)).splitlines(), "")
@@ -111,7 +111,7 @@ def rivals() -> Iterator[str]:
 def choices() -> Iterator[str]:
     """What figures without labels would have picked among the lines of the rotated digits, seed 0."""
     benchmark = _benchmark("rivals_table")
-    runs = benchmark.RECORD.current(benchmark.RESULTS)
+    runs = benchmark.RECORD.current()
     entries = {run["network"]: run for run in runs if run["data"] == "o2-mnist-12k" and run["seed"] == 0}
     rows = [
         Row(line.title.replace("*", ""), "", "", metric, "", value, None, None, metric not in LESS_IS_BETTER, 0, 0)

@@ -28,14 +28,14 @@ def table(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
 
 
 def datasets(table: ModuleType) -> list[str]:
-    return list(getattr(table, "DATA", ("o2-mnist-12k", "plankton")))
+    return list(table.RECORD.networks)
 
 
 def test_every_network_has_a_config_that_stands_on_every_dataset(table: ModuleType) -> None:
     recipes = {
         (data, network): table.RECORD.wanted_recipe(data, network)
         for data in datasets(table)
-        for network in table.NETWORKS
+        for network in table.RECORD.networks[data]
     }
     assert len(set(recipes.values())) == len(recipes)
 
@@ -44,7 +44,7 @@ def test_a_recipe_does_not_depend_on_seed_or_place_and_does_on_what_is_trained(t
     from recorded_runs import recipe_of
 
     record, network = table.RECORD, table.NETWORKS[0]
-    path = record.configs / f"{network}.yaml"
+    path = record.file(network)
     asked = record.asked("plankton", network, 0)
     recipe = recipe_of(read_config(path, asked))
     for more in (["seed=7"], ["data.root=/somewhere"], ["name=x", "output=y"], ["evaluators=[invariance]"]):
