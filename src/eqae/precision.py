@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -71,7 +71,8 @@ def computes_in_bfloat16(device: torch.device) -> bool:
     float32 (measured on a processor with AVX2 alone)."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities: Mapping[str, Any] = getattr(
-        torch.cpu, "get_capabilities", dict
-    )()  # younger than the oldest torch we run on
-    return device.type == "cpu" and any(capabilities.get(name, False) for name in BFLOAT16_INSTRUCTIONS)
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # which alone makes use of them
+        return False
+    capabilities = getattr(torch.cpu, "get_capabilities", None)
+    # An older torch cannot be asked; nothing is lost there but speed.
+    return capabilities is not None and any(capabilities().get(name, False) for name in BFLOAT16_INSTRUCTIONS)
