@@ -158,6 +158,8 @@ def cost_of(run: RunDirectory) -> dict[str, int]:
 def recipe_of(config: Config) -> str:
     """A hash of what a config says of data, network, heads and training: figures of two recipes are never averaged.
 
+    Precision is none of it: that of ``auto`` is the machine's.
+
     What is at its default is not said, so that a new option does not make strangers of old runs.
     """
     said = config.model_dump(
@@ -165,7 +167,7 @@ def recipe_of(config: Config) -> str:
         exclude={"name", "output", "seed", "tracking", "evaluation", "evaluators"},
     )  # fmt: skip
     said.get("data", {}).pop("root", None)
-    said["training"]["precision"] = "bf16-mixed"  # of ``auto``, what the first runs had; an entry says what it had
+    said.setdefault("training", {})["precision"] = "bf16-mixed"  # whatever ``auto`` was: an entry says so
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -230,4 +232,7 @@ def _arguments(record: Record, description: str | None) -> argparse.Namespace:
     parser.add_argument("--root", help="folder of the data files; else the environment variable EQAE_DATA")
     parser.add_argument("--json", type=Path, default=record.path, help="where figures are kept")
     parser.add_argument("--print", action="store_true", help="print what is there and train nothing")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if not any(set(record.networks[data]) & set(asked.networks) for data in asked.data):
+        parser.error(f"none of these networks is trained on {', '.join(asked.data)}")
+    return asked

@@ -26,7 +26,11 @@ def test_a_processor_with_instructions_for_it_computes_in_bfloat16(
 def test_a_torch_that_cannot_tell_or_make_use_of_it_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"bf16": True}, raising=False)
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
-    assert not computes_in_bfloat16(CPU)
+    assert computes_in_bfloat16(CPU) is False
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
     monkeypatch.delattr(torch.cpu, "get_capabilities")
-    assert not computes_in_bfloat16(CPU)
+    assert computes_in_bfloat16(CPU) is None
+
+
+def test_an_accelerator_that_is_no_gpu_of_nvidias_or_amds_has_none() -> None:
+    assert computes_in_bfloat16(torch.device("mps")) is False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -69,23 +68,28 @@ def test_what_is_on_record_is_of_todays_recipes_and_fills_lines(table: ModuleTyp
 
 
 def test_the_rows_of_the_readme_are_those_of_the_record(table: ModuleType) -> None:
-    """A row of the README may leave columns out; what it says is what the table says."""
+    """A table of the README may leave rows and columns out; what it says, the table of the record says of some data."""
     from recorded_runs import recorded
 
     entries = recorded(table.RESULTS)
-    made = [cells_of(line) for data in datasets(table) for line in table.table(entries, data)]
-    titles = {row[0] for row in made if len(row) > 1} - {"features"}
-    said = [cells_of(line) for line in README.read_text().splitlines() if line.startswith("|")]
-    rows = [[cell for cell in row if not cell.startswith("`") and cell != "the same"] for row in said]
-    rows = [row for row in rows if row[0] in titles]
-    assert len(rows) >= 4
-    for row in rows:
-        assert any(Counter(row) <= Counter(full) for full in made), row
+    made = {data: next(tables_of("\n".join(table.table(entries, data)))) for data in datasets(table)}
+    columns = {title for rows in made.values() for row in rows for title in row}
+    said = [rows for rows in tables_of(README.read_text()) if rows[0].keys() - {"command"} <= columns]
+    assert said
+    for rows in said:
+        for row in rows:
+            figures = {title: cell for title, cell in row.items() if title != "command"}
+            assert any(figures.items() <= full.items() for data in made.values() for full in data), row
 
 
-def cells_of(line: str) -> list[str]:
-    """The cells of a row of Markdown, without what makes them bold or says whose they are."""
-    return [re.sub(r"\*\*| \(ours\)", "", cell).strip() for cell in line.strip("| ").split("|")]
+def tables_of(markdown: str) -> Iterator[list[dict[str, str]]]:
+    """The tables about features: their rows by the titles of the columns, without what makes cells bold."""
+    for block in re.findall(r"(?:^\|.*\n?)+", markdown, re.MULTILINE):
+        titles, *rows = [
+            [cell.replace("*", "").strip() for cell in line.strip("| ").split(" | ")] for line in block.splitlines()
+        ]
+        if titles[0] == "features":
+            yield [dict(zip(titles, row, strict=True)) for row in rows[1:]]
 
 
 def test_a_dash_stands_where_nothing_was_measured(table: ModuleType) -> None:

@@ -204,7 +204,9 @@ class Training(Section):
     """How the weights are found."""
 
     epochs: Positive = Field(20, description="passes over the training images")
-    batch_size: Annotated[int, Field(ge=2, le=10**9)] = Field(128, description="images a step, over all processes")
+    batch_size: Annotated[int, Field(ge=2, le=10**9)] = Field(
+        128, description="images a step, over all processes; an epoch's last may differ"
+    )
     learning_rate: float = Field(3e-3, gt=0, description="peak of the schedule")
     weight_decay: float = Field(1e-2, ge=0, description="AdamW's decoupled decay")
     schedule: Literal["one_cycle", "cosine", "constant"] = Field("one_cycle", description="of the learning rate")

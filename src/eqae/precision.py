@@ -66,13 +66,16 @@ BFLOAT16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16")
 """What torch calls those of processors."""
 
 
-def computes_in_bfloat16(device: torch.device) -> bool:
-    """Whether ``device`` has instructions for bfloat16; without, convolutions take up to thirty times as long as in
-    float32 (measured on a processor with AVX2 alone)."""
+def computes_in_bfloat16(device: torch.device) -> bool | None:
+    """Whether ``device`` has instructions for bfloat16; None where torch is too old to tell.
+
+    Without them a convolution takes up to thirty times as long as in float32 (measured with AVX2 alone).
+    """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # which alone makes use of them
         return False
-    capabilities = getattr(torch.cpu, "get_capabilities", None)
-    # An older torch cannot be asked; nothing is lost there but speed.
-    return capabilities is not None and any(capabilities().get(name, False) for name in BFLOAT16_INSTRUCTIONS)
+    if not hasattr(torch.cpu, "get_capabilities"):
+        return None
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in BFLOAT16_INSTRUCTIONS)

@@ -14,8 +14,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from eqae.errors import ConfigError, Problem, suggest
 
@@ -143,9 +142,12 @@ def check_options(target: Any, options: Mapping[str, Any], where: str, provided:
         if key in options:
             try:
                 checked[key] = _validated(hints.get(key, Any), options[key])
-            except (ValueError, ValidationError) as error:
-                said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-                expected = said.removeprefix("Input should be ")
+            except ValidationError as error:
+                expected = error.errors()[0]["msg"].removeprefix("Input should be ")
+                problems.append(Problem(f"{where}.{key}", f"found {options[key]!r}", expected))
+                continue
+            if _boolean_became_a_number(options[key], checked[key]):
+                expected = "a number or a word, not a boolean"
                 problems.append(Problem(f"{where}.{key}", f"found {options[key]!r}", expected))
         elif parameter.default is parameter.empty:
             problems.append(Problem(f"{where}.{key}", "missing", "a value"))
@@ -155,22 +157,23 @@ def check_options(target: Any, options: Mapping[str, Any], where: str, provided:
 
 
 def _validated(hint: Any, value: Any) -> Any:
-    """``value`` as ``hint`` asks; no boolean passes for a number, and no number is infinite."""
+    """``value`` as ``hint`` asks; no number is infinite."""
     from pydantic import ConfigDict, TypeAdapter
 
-    if isinstance(value, bool) and not {bool, Any} & set(_members(hint)):
-        raise ValueError("a number or a word, not a boolean")
-    return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False)).validate_python(value)
+    # In a tuple, because classes that are schemas themselves refuse a config.
+    (found,) = TypeAdapter(tuple[hint], config=ConfigDict(allow_inf_nan=False)).validate_python((value,))
+    return found
 
 
-def _members(hint: Any) -> Iterator[Any]:
-    """The types that ``X``, ``Annotated[X, ...]`` and ``X | Y`` allow."""
-    if isinstance(hint, UnionType) or get_origin(hint) in (Annotated, Union):
-        members = get_args(hint)[:1] if get_origin(hint) is Annotated else get_args(hint)
-        for member in members:
-            yield from _members(member)
-    else:
-        yield hint
+def _boolean_became_a_number(given: Any, made: Any) -> bool:
+    """Whether ``true`` or ``false`` was written where a number belongs, at any depth."""
+    if isinstance(given, bool):
+        return not isinstance(made, bool) and isinstance(made, int | float)
+    if isinstance(given, Mapping) and isinstance(made, Mapping):
+        return any(_boolean_became_a_number(value, made.get(key)) for key, value in given.items())
+    if isinstance(given, list | tuple) and isinstance(made, list | tuple):
+        return any(map(_boolean_became_a_number, given, made))
+    return False
 
 
 LARGEST_ORDER = 48

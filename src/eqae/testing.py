@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -220,9 +220,9 @@ def check_objective(objective: Objective, subject: Subject, *, seed: int = 0) ->
     """The contract of objectives: what any registered in :data:`eqae.registry.OBJECTIVES` has to keep.
 
     A finite scalar; finite gradients that reach V and every matrix the objective learns; a value that depends neither
-    on the order of the images nor, image by image, on their orientation; equality after ``deepcopy``; all in float64,
-    on a made-up step in which features, logits and reconstruction are simple functions of V. Only what the objective
-    says it needs is in that step.
+    on the order of the images nor, image by image, on their orientation, and is the mean over them unless the objective
+    ``compares_images``; equality after ``deepcopy``; all in float64, on a made-up step in which features, logits and
+    reconstruction are simple functions of V. Only what the objective says it needs is in that step.
 
     Args:
         objective: built for ``subject``; it is left as it was.
@@ -245,12 +245,22 @@ def check_objective(objective: Objective, subject: Subject, *, seed: int = 0) ->
         order = torch.cat([shuffled + view * EXAMPLES for view in range(objective.views)])
         moved = exact(_step(exact, subject, images[order], embedding[order], shuffled))
         _require(_relative(moved, loss) < EXACT, "the loss depends on the order of the images")
+        if not objective.compares_images:
+            halves = [exact(_step(exact, subject, images[at], embedding[at], which)) for at, which in _halves(exact)]
+            alone = torch.stack(halves).mean()
+            _require(_relative(alone, loss) < EXACT, "it compares images, and compares_images does not say so")
         errors = {
             element_name(subject.group, g): _relative(exact(_turned(exact, subject, g, images, embedding)), loss)
             for g in subject.group.exact_elements
             if g != 0
         }
     return _all_below(errors, EXACT)
+
+
+def _halves(objective: Objective) -> Iterator[tuple[Tensor, Tensor]]:
+    """Places of one half of the images, in every view, and which images these are."""
+    for half in torch.arange(EXAMPLES).chunk(2):
+        yield torch.cat([half + view * EXAMPLES for view in range(objective.views)]), half
 
 
 def _made_up(subject: Subject, count: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -266,7 +276,7 @@ def _step(
     """A step with what ``objective`` needs, the images of a batch being in the given order."""
     moments = torch.cat([embedding.mean(1), embedding.amax(1)], 1)
     rebuilt = images + 0.1 * embedding.mean((1, 2)).view(-1, 1, 1, 1)
-    labels = (torch.arange(EXAMPLES) if order is None else order) % subject.classes
+    labels = (torch.arange(EXAMPLES) if order is None else order) % max(subject.classes, 1)
     needs = objective.needs
     return Step(
         images, images, embedding,
@@ -294,9 +304,11 @@ def _check_learning(objective: Objective, subject: Subject, images: Tensor, embe
     leaf = embedding.clone().requires_grad_()
     loss = objective(_step(objective, subject, images, leaf))
     _require(loss.shape == () and bool(loss.isfinite()), f"the loss is {loss}, not a finite scalar")
-    learned = dict(objective.named_parameters())
-    gradients = torch.autograd.grad(loss, [leaf, *learned.values()])
+    _require(loss.requires_grad, "the loss depends neither on V nor on what the objective learns")
+    learned = {name: values for name, values in objective.named_parameters() if values.requires_grad}
+    gradients = torch.autograd.grad(loss, [leaf, *learned.values()], allow_unused=True)
     for name, gradient in zip(["V", *learned], gradients, strict=True):
+        _require(gradient is not None, f"the loss does not depend on {name}")
         _require(bool(gradient.isfinite().all()), f"the gradient of {name} is not finite")
         # A bias before batch normalisation has none.
         _require(gradient.ndim == 1 or bool(gradient.any()), f"the gradient of {name} is zero everywhere")

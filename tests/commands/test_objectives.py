@@ -124,9 +124,9 @@ def test_automatic_precision_is_what_the_machine_computes_in(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from eqae.commands import running
+    from eqae.commands import training_precision
 
-    monkeypatch.setattr(running, "computes_in_bfloat16", lambda device: native)
+    monkeypatch.setattr(training_precision, "computes_in_bfloat16", lambda device: native)
     settings = trained_by("reconstruction", "training.epochs=1")
     assert main(tiny("eqae_p4m.yaml", *settings, "training.precision=auto")) == 0
     assert f"precision: {precision}" in (tmp_path / "run" / "config.yaml").read_text()
@@ -158,8 +158,9 @@ def test_training_with_labels_says_so(tiny: Arguments, tmp_path: Path) -> None:
         (trained_by("contrastive", "objective.contrastive.temperature=1e-9"), "objective.contrastive.temperature"),
         (trained_by("vicreg", "objective.vicreg.variance=.inf"), "objective.vicreg.variance"),
         (trained_by("prototypes", "objective.prototypes.count=33"), "training.batch_size"),
-        (trained_by("contrastive", "model.classes=3"), "no objective trains a classifier"),
+        (trained_by("contrastive", "model.classes=3"), "trains a classifier"),
         (["objective={reconstruction: 0.0}"], "a weight above zero"),
+        (["objective={reconstruction: 0.0, contrastive: 1.0}"], "set model.decoder: false"),
         (["objective={reconstruction: {weight: {from: 0.0, to: 0.0}}}"], "a weight above zero"),
         (["objective={reconstruction: 1.0, Reconstruction: 1.0}"], "'reconstruction' a second time"),
         ([f"{PLAIN}, objective: {{contrastive: 1.0}}}}}}"], "baselines.plain.objective: contrastive: none of them"),

@@ -80,7 +80,7 @@ class SeesPoses(Objective):
     """The brightness of the upper half: it changes as an image turns."""
 
     def forward(self, step: Step) -> Tensor:
-        return (step.images[:, :, : SIDE // 2] * step.embedding.mean()).mean()
+        return (step.images[:, :, : SIDE // 2].mean((1, 2, 3)) * step.embedding.mean((1, 2))).mean()
 
 
 class FirstImages(Objective):
@@ -97,6 +97,31 @@ class Deaf(Objective):
         return 0 * step.embedding.sum()
 
 
+class Elsewhere(Objective):
+    """Looks at the images alone."""
+
+    def forward(self, step: Step) -> Tensor:
+        return step.images.square().mean()
+
+
+class Idle(Objective):
+    """Learns a matrix that it does not use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.matrix = torch.nn.Parameter(torch.ones(2, 2))
+
+    def forward(self, step: Step) -> Tensor:
+        return step.embedding.mean()
+
+
+class Spread(Objective):
+    """Compares images, and does not say so."""
+
+    def forward(self, step: Step) -> Tensor:
+        return step.embedding.mean((1, 2)).var()
+
+
 class Undeclared(Objective):
     """Reads features that it does not say it needs."""
 
@@ -107,7 +132,15 @@ class Undeclared(Objective):
 
 @pytest.mark.parametrize(
     ("objective", "message"),
-    [(SeesPoses(), "turn 90"), (FirstImages(), "order"), (Deaf(), "gradient of V is zero"), (Undeclared(), None)],
+    [
+        (SeesPoses(), "turn 90"),
+        (FirstImages(), "order"),
+        (Deaf(), "gradient of V is zero"),
+        (Elsewhere(), "depends neither on V"),
+        (Idle(), "depend on matrix"),
+        (Spread(), "compares_images"),
+        (Undeclared(), None),
+    ],
 )
 def test_the_contract_tells_a_broken_objective(objective: Objective, message: str | None) -> None:
     with pytest.raises(AssertionError, match=message):

@@ -11,7 +11,7 @@ from eqae.config import Config, Training
 from eqae.data.base import Dataset
 from eqae.data.datamodule import count_trained_on
 from eqae.errors import ConfigError
-from eqae.objectives import Objective, Step, check_objectives
+from eqae.objectives import Objective, Step, check_all_trained, check_objectives
 from eqae.processes import launched_here, machines
 from eqae.registry import EVALUATORS
 from eqae.training.augment import Augment
@@ -71,6 +71,8 @@ def check_trainable(job: Job, training: Training, dataset: Dataset) -> None:
 def _check_objectives(job: Job, training: Training, dataset: Dataset) -> None:
     objectives = {name: weighted.objective for name, weighted in job.objectives.items()}
     check_objectives(objectives, job.model, job.head)
+    counting = {name: weighted.objective for name, weighted in job.objectives.items() if not weighted.weight.is_zero}
+    check_all_trained(counting, job.model)
     for name, objective in objectives.items():
         objective.check(training.batch_size, count_trained_on(len(dataset.train), training.validation))
         _check_images(name, objective, dataset, job.augment)

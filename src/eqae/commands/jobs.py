@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from eqae.checkpoint import ModelSpec
 from eqae.config import Baseline, Config, HeadChoice, Ramp, Training, WeightedObjective
 from eqae.data.base import Dataset
-from eqae.errors import ConfigError
+from eqae.errors import ConfigError, Problem
 from eqae.evaluation.extraction import FeatureModel
 from eqae.groups import D4
 from eqae.heads import Head, build_head
@@ -199,9 +199,13 @@ def told_of(where: str) -> Iterator[None]:
         yield
     except ConfigError as error:
         raise ConfigError.of(
-            replace(problem, where=where + problem.where) if problem.where.startswith(OF_A_MODEL) else problem
-            for problem in error.problems
+            _of(where, problem) if problem.where.split(".")[0] in OF_A_MODEL else problem for problem in error.problems
         ) from None
+
+
+def _of(where: str, problem: Problem) -> Problem:
+    beneath = f" (beneath {where.rstrip('.')})" if where and problem.fix else ""
+    return replace(problem, where=where + problem.where, fix=problem.fix + beneath)
 
 
 def _job(config: Config, dataset: Dataset, directory: RunDirectory) -> Job:

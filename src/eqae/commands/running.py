@@ -17,12 +17,12 @@ from eqae.commands.images import read_images
 from eqae.commands.jobs import Job, baseline_jobs, extra_heads, main_job, recipe
 from eqae.commands.judging import Contender, environment_facts, exit_on_failures, judge_and_report, pick_device
 from eqae.commands.resolving import check_same, config_text
+from eqae.commands.training_precision import with_precision
 from eqae.config import Config
 from eqae.data.base import Dataset
 from eqae.evaluation.extraction import FeatureModel
 from eqae.files import remove_leftovers
 from eqae.heads.fitting import fit_heads
-from eqae.precision import computes_in_bfloat16
 from eqae.processes import is_leader
 from eqae.runs import RunDirectory
 from eqae.training.fit import fit
@@ -37,7 +37,7 @@ def carry_out(config: Config, run: RunDirectory, *, resume: bool, console: Conso
     Raises:
         EqaeError: see :func:`eqae.commands.train.train`.
     """
-    config = _settled(config, console)
+    config = with_precision(config, run if resume else None, console)
     check_evaluators(config)
     check_devices(config)
     dataset = read_images(config.data)
@@ -70,20 +70,6 @@ def carry_out(config: Config, run: RunDirectory, *, resume: bool, console: Conso
             trackers[job.label].log_results(rows)
             trackers[job.label].log_checkpoint(job.directory.path)
         exit_on_failures(results, console)
-
-
-def _settled(config: Config, console: Console) -> Config:
-    """The config with ``precision: auto`` replaced by what this machine is to train in."""
-    training = config.training
-    native = computes_in_bfloat16(pick_device(training.accelerator))
-    if training.precision == "bf16-mixed" and not native:
-        console.print(
-            "bf16-mixed: emulated here, many times slower than 32-true; precision: auto avoids it", style="yellow"
-        )
-    if training.precision != "auto":
-        return config
-    chosen = training.model_copy(update={"precision": "bf16-mixed" if native else "32-true"})
-    return config.model_copy(update={"training": chosen})
 
 
 def _train_along(jobs: Sequence[Job], dataset: Dataset, config: Config, resume: bool) -> None:

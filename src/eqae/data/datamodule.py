@@ -147,7 +147,8 @@ class ImageDataModule(pl.LightningDataModule):
 
     Args:
         dataset: in memory.
-        batch_size: images a step, over all processes; the last batch of an epoch may have fewer, or a few more.
+        batch_size: images a step, over all processes; the last batch of an epoch may have fewer, or up to
+            ``smallest`` more.
         validation: share of the training images held out to watch the loss, always the same ones for a seed; 0 for
             none. A share above 0 holds out at least one image.
         seed: of the order and of what is held out.

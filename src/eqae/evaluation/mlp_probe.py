@@ -30,7 +30,7 @@ FEWEST = 200
 """Training images from which on there are enough to choose by."""
 
 
-class Principal(NamedTuple):
+class _Principal(NamedTuple):
     """Where features vary.
 
     Attributes:
@@ -112,7 +112,7 @@ def fit_mlp_probe(features: FloatArray, labels: IntArray, seed: int) -> MlpProbe
     with torch.inference_mode(False), full_precision():  # what is made in that mode can never be trained
         given, known = torch.from_numpy(np.array(features, np.float32)), torch.from_numpy(targets)
         recipe = _chosen(given, known, seed) if len(given) >= FEWEST else RECIPES[0]
-        mean, axes, layers = _fitted(given, known, len(classes), principal(given), recipe, seed)
+        mean, axes, layers = _fitted(given, known, len(classes), _principal(given), recipe, seed)
     return MlpProbe(mean, axes, layers, np.asarray(classes, np.int64))
 
 
@@ -120,7 +120,7 @@ def _chosen(features: Tensor, targets: Tensor, seed: int) -> Recipe:
     """The recipe that classifies a held-out tenth best; the first of equals."""
     order = torch.randperm(len(features), generator=torch.Generator().manual_seed(seed))
     held_out, kept = order[: len(order) // HELD_OUT], order[len(order) // HELD_OUT :]
-    count, parts = int(targets.max()) + 1, principal(features[kept])
+    count, parts = int(targets.max()) + 1, _principal(features[kept])
 
     def right(recipe: Recipe) -> int:
         mean, axes, layers = _fitted(features[kept], targets[kept], count, parts, recipe, seed)
@@ -132,7 +132,7 @@ def _chosen(features: Tensor, targets: Tensor, seed: int) -> Recipe:
 
 
 def _fitted(
-    features: Tensor, targets: Tensor, classes: int, parts: Principal, recipe: Recipe, seed: int
+    features: Tensor, targets: Tensor, classes: int, parts: _Principal, recipe: Recipe, seed: int
 ) -> tuple[Tensor, Tensor, Layers]:
     """Mean, axes and layers."""
     draws = torch.Generator().manual_seed(seed)
@@ -142,7 +142,7 @@ def _fitted(
     return mean, axes, layers
 
 
-def principal(features: Tensor) -> Principal:
+def _principal(features: Tensor) -> _Principal:
     """The first axes of features ``(N, D)``, at most 512 or one for every four images."""
     exact = features.double()
     mean = exact.mean(0)
@@ -156,7 +156,7 @@ def principal(features: Tensor) -> Principal:
     most = min(AXES, max(16, len(features) // 4))
     variances, vectors = variances.flip(0)[:most], vectors.flip(1)[:, :most]
     kept = variances > FLOOR * variances[0].clamp_min(torch.finfo(torch.float32).tiny)
-    return Principal(mean.float(), variances[kept], vectors[:, kept])
+    return _Principal(mean.float(), variances[kept], vectors[:, kept])
 
 
 def _initial(inputs: int, classes: int, draws: torch.Generator) -> Layers:

@@ -58,9 +58,9 @@ class PredictedPose(nn.Module):
         """
         scores = self.score(embedding).squeeze(-1).unflatten(1, (-1, self.turns))
         x, y = scores @ self.cos, scores @ self.sin
-        lengths = (x.square() + y.square() + SOFT**2).sqrt()
-        soft = lengths.softmax(1)
-        hard = torch.zeros_like(soft).scatter(1, soft.argmax(1, keepdim=True), 1.0)
+        squares = x.square() + y.square()
+        soft = (squares + SOFT**2).sqrt().softmax(1)
+        hard = torch.zeros_like(soft).scatter(1, squares.argmax(1, keepdim=True), 1.0)  # short ones differ here alone
         return torch.rad2deg(soft_angle(x, y)), hard + (soft - soft.detach())
 
     def place(self, canonical: Tensor, embedding: Tensor) -> Tensor:

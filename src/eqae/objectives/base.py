@@ -47,7 +47,7 @@ class Objective(nn.Module):
 
     Attributes:
         needs: what it reads of a :class:`Step` beyond V.
-        views: how many views of each image it needs.
+        views: how many views of each image it compares; one that compares none is shown as many as the others need.
         compares_images: whether the loss of an image depends on the others in the batch.
     """
 
@@ -63,7 +63,8 @@ class Objective(nn.Module):
         """Refuse a training that cannot work.
 
         Args:
-            batch_size: images a step; the last of an epoch may have fewer, half as many where images are compared.
+            batch_size: images a step; an epoch's last may have fewer or, where images are compared, half as many or
+                up to half as many more.
             images: that are trained on.
 
         Raises:
@@ -84,7 +85,7 @@ def build_objective(name: str, subject: Subject, options: Mapping[str, Any], whe
 
 
 def check_objectives(objectives: Mapping[str, Objective], model: Autoencoder, head: Head) -> None:
-    """Refuse objectives that ask for what ``model`` has not, and a decoder or classifier that nothing would train.
+    """Refuse objectives that ask for what ``model`` has not.
 
     Raises:
         ConfigError: with the objective, and what to change.
@@ -105,10 +106,18 @@ def check_objectives(objectives: Mapping[str, Objective], model: Autoencoder, he
                 "head", "it is fitted after training", f"a head that objective.{name} can train through",
                 "leave whiten and pca to the list of heads, which are judged on the trained model",
             )  # fmt: skip
+
+
+def check_all_trained(objectives: Mapping[str, Objective], model: Autoencoder) -> None:
+    """Refuse a decoder or classifier that none of ``objectives``, those that count, would train.
+
+    Raises:
+        ConfigError: with what to change.
+    """
     needs = frozenset[Need]().union(*(objective.needs for objective in objectives.values()))
     if model.classes and "classifier" not in needs:
         raise ConfigError(
-            "model.classes", f"{model.classes}, and no objective trains a classifier", "one that does",
+            "model.classes", f"{model.classes}, and no objective with a weight trains a classifier", "one that does",
             "leave model.classes out, or add objective.cross_entropy=1.0",
         )  # fmt: skip
     if model.has_decoder and "decoder" not in needs:

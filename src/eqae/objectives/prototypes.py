@@ -61,12 +61,13 @@ class Prototypes(Objective):
         return -((assigned[0] * said[1]).sum(1) + (assigned[1] * said[0]).sum(1)).mean() / 2
 
     def check(self, batch_size: int, images: int) -> None:
-        """Refuse fewer images a step than prototypes, among which they are balanced."""
+        """Refuse fewer images a step, but for an epoch's last, than prototypes, among which they are balanced."""
         count, given = len(self.prototypes), min(batch_size, images)
         if given < count:
+            larger = "raise training.batch_size, or " if batch_size < images else ""
             raise ConfigError(
                 "objective.prototypes.count", f"{count}, with {given} images a step", f"at most {given}",
-                "raise training.batch_size, or ask for fewer: each prototype is to have images of its own",
+                f"{larger}ask for fewer: each prototype is to have images of its own",
             )  # fmt: skip
 
 

@@ -63,10 +63,10 @@ class Step(NamedTuple):
         """
         reconstruction = None
         if isinstance(given, Reconstruction):
-            reconstruction = Reconstruction._make(None if part is None else at_least_float32(part) for part in given)
+            reconstruction = Reconstruction._make(None if part is None else _at_least_float32(part) for part in given)
             embedding = reconstruction.embedding
         else:
-            embedding = at_least_float32(given)
+            embedding = _at_least_float32(given)
         return cls(
             images=images,
             target=model.views(images) if reconstruction is not None else images,
@@ -80,7 +80,7 @@ class Step(NamedTuple):
 
     def seen_by(self, needs: Set[Need], views: int) -> Step:
         """The step for an objective of those needs: labels are hidden from who does not ask for them, and who compares
-        K views is given the first K."""
+        two views or more is given as many; who compares none takes them all for images."""
         step = self if "labels" in needs else self._replace(labels=None)
         return step if views in (1, self.views) else step._first(views)
 
@@ -95,6 +95,6 @@ class Step(NamedTuple):
         return self._replace(**parts, reconstruction=rebuilt, views=views)
 
 
-def at_least_float32(values: Tensor) -> Tensor:
+def _at_least_float32(values: Tensor) -> Tensor:
     """Float32 at least; float64 stays what it is."""
     return values.to(torch.promote_types(values.dtype, torch.float32))

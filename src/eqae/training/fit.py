@@ -45,6 +45,8 @@ from eqae.training.tracking import Tracker
 
 MONITORED_IMAGES = 32
 PICTURED_IMAGES = 4
+ASSUMED = {"smallest": 2}
+"""Facts that older resume points do not tell, as they were."""
 
 
 @dataclass(frozen=True)
@@ -86,18 +88,19 @@ def fit(
         CheckpointError: ``resume`` of a run that began with other data or another recipe.
     """
     compared = any(weighted.objective.compares_images for weighted in objectives.values())
+    smallest = max(recipe.batch_size // 2, 2) if compared else 2  # a few images say little of each other
     data = ImageDataModule(
         dataset,
         batch_size=recipe.batch_size,
         validation=recipe.validation,
         seed=recipe.seed,
         workers=recipe.workers,
-        smallest=max(recipe.batch_size // 2, 2) if compared else 2,  # a few images say little of each other
+        smallest=smallest,
     )
     module = AutoencoderModule(
         model, head, objectives, augment, recipe.optimization, seed=recipe.seed, compiled=recipe.compile
     )
-    facts = _facts(recipe, dataset)
+    facts = _facts(recipe, dataset) | {"smallest": smallest}
     resume_file = _resume_file(directory, facts) if resume else None
     watched = dataset.train.batch(slice(0, MONITORED_IMAGES))
     # Folders come class by class: images from all over them differ in what they show.
@@ -201,10 +204,11 @@ def _resume_file(directory: Path, facts: Mapping[str, Any]) -> Path | None:
             str(path), f"damaged ({damaged})", "a resume point", "delete it to train from the beginning"
         )
     for key, value in facts.items():
-        if found.get(key, value) != value:
+        began = found.get(key, ASSUMED.get(key, value))
+        if began != value:
             raise CheckpointError(
                 str(path),
-                f"made with {key} {found[key]!r}",
+                f"made with {key} {began!r}",
                 f"{value!r}",
                 "resume with the config the run began with",
             )

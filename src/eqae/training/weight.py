@@ -26,6 +26,11 @@ class Weight:
         """Whether it never moves."""
         return self.start == self.end
 
+    @property
+    def is_zero(self) -> bool:
+        """Whether it never counts."""
+        return self.start == self.end == 0
+
     def at(self, progress: float) -> float:
         """The factor when the share ``progress`` of all steps, from 0 to 1, is done."""
         share = min(progress / self.until, 1.0)
