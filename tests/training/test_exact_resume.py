@@ -396,6 +396,24 @@ def test_a_run_is_not_continued_by_another_recipe(
     assert (folder / RESUME_FILE).read_bytes() == before
 
 
+class Comparing(PixelReconstruction):
+    """Half a batch is the least that it is shown."""
+
+    compares_images = True
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_run_is_not_continued_in_other_batches(told: bool, cut_short: Callable[[Objective], Path]) -> None:
+    """Resume points of before such batches were joined do not tell, and would be continued at another place."""
+    path = cut_short(PixelReconstruction()) / RESUME_FILE
+    if not told:
+        content = torch.load(path, weights_only=True)
+        del content["eqae"]["smallest_batch"]
+        torch.save(content, path)
+    with pytest.raises(CheckpointError, match="made with smallest_batch 2; expected 4"):
+        train(path.parent, Comparing(), resume=True)
+
+
 def test_a_run_may_be_continued_with_other_loaders(cut_short: Callable[[Objective], Path], tmp_path: Path) -> None:
     whole = train(tmp_path / "whole", PixelReconstruction()).state_dict()
     folder = cut_short(PixelReconstruction())

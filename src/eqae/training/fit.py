@@ -45,7 +45,7 @@ from eqae.training.tracking import Tracker
 
 MONITORED_IMAGES = 32
 PICTURED_IMAGES = 4
-ASSUMED = {"smallest": 2}
+ASSUMED = {"smallest_batch": 2}
 """Facts that older resume points do not tell, as they were."""
 
 
@@ -100,7 +100,7 @@ def fit(
     module = AutoencoderModule(
         model, head, objectives, augment, recipe.optimization, seed=recipe.seed, compiled=recipe.compile
     )
-    facts = _facts(recipe, dataset) | {"smallest": smallest}
+    facts = _facts(recipe, dataset) | {"smallest_batch": smallest}
     resume_file = _resume_file(directory, facts) if resume else None
     watched = dataset.train.batch(slice(0, MONITORED_IMAGES))
     # Folders come class by class: images from all over them differ in what they show.
