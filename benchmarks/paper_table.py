@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorded_runs import Entry, Record, make_table, mean_and_spread
+from recorded_runs import Entry, Record, make_table, mean_and_spread, minutes_of
 
 RESULTS = Path(__file__).parent / "results" / "paper_table.json"
 DATA = ("o2-mnist-12k", "plankton")
@@ -138,7 +138,7 @@ def _row(line: Line, data: str, entries: Sequence[Entry], found: Sequence[dict[s
         mean("relative_invariance_error D4", ".0e", spread=False), error("30deg"), error("any-angle"),
         mean("effective_rank", ".0f"), mean("reconstruction_mse", ".4f"),
         f"{statistics.mean(entry['parameters'] for entry in entries):,.0f}",
-        f"{statistics.mean(entry['training_seconds'] for entry in entries) / 60:.0f}", str(len(found)),
+        minutes_of(entries), str(len(found)),
     ]  # fmt: skip
     return "| " + " | ".join(cells) + " |"
 

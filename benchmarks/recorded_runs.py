@@ -1,7 +1,8 @@
-"""Tables that take long: runs trained by ``train.py`` one at a time, and their figures kept as JSON.
+"""Tables that take long: runs trained by ``train.py``, and their figures kept as JSON.
 
 What the JSON holds is not trained again, unless its config has changed since; an interrupted run is resumed. Several
-calls may share the work; each merges its figures into the same JSON.
+calls may share the work; each merges its figures into the same JSON. ``--processes`` trains several networks side by
+side, which one GPU has room for: a small network leaves it idle most of the time.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ import json
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
 from importlib.metadata import version
+from multiprocessing import get_context
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +29,7 @@ import torch
 from rich.console import Console
 
 from eqae.checkpoint import read_manifest
+from eqae.commands.judging import pick_device
 from eqae.commands.resolving import read_config
 from eqae.commands.shell import guarded
 from eqae.commands.train import train
@@ -129,6 +135,7 @@ class Record:
             },
             "threads": torch.get_num_threads(),
             "precision": config.training.precision,
+            "device": torch.cuda.get_device_name() if on_gpu(config) else "CPU",
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
             "versions": {name: version(name) for name in ("eqae", "torch", "scikit-learn")}
             | {"python": platform.python_version()},
@@ -153,6 +160,20 @@ def cost_of(run: RunDirectory) -> dict[str, int]:
         "training_seconds": round(run.manifest.stat().st_mtime - run.config.stat().st_mtime),
         "parameters": read_manifest(run.path).parameters,
     }
+
+
+def on_gpu(config: Config) -> bool:
+    """Whether a run of ``config`` is trained and judged on a GPU here."""
+    return pick_device(config.training.accelerator).type == "cuda"
+
+
+def minutes_of(entries: Sequence[Entry], baseline: str = "") -> str:
+    """Mean minutes of training on a CPU, or where there is no such run, on a GPU, which says so."""
+    trained = {device: [one for one in entries if (one.get("device", "CPU") == "CPU") == (device == "CPU")]
+               for device in ("CPU", "GPU")}  # fmt: skip
+    device = "CPU" if trained["CPU"] else "GPU"
+    seconds = [entry["baselines"].get(baseline, entry)["training_seconds"] for entry in trained[device]]
+    return f"{statistics.mean(seconds) / 60:.0f}" + (" (GPU)" if device == "GPU" else "")
 
 
 def recipe_of(config: Config) -> str:
@@ -206,20 +227,71 @@ def mean_and_spread(
     return f"{mean} ± {statistics.stdev(values):{digits}}" if spread and len(values) > 1 else mean
 
 
+Job = tuple[str, str, int]
+"""Dataset, network and seed."""
+
+
 def make_table(record: Record, description: str | None, table: Callable[[Sequence[Entry], str], Iterable[str]]) -> int:
     """The command of a table: train the part that is asked for and not on record, print; an exit code."""
     asked = _arguments(record, description)
     console = Console(soft_wrap=True)
     began = time.monotonic()
-    for seed in () if asked.print else range(asked.seeds):
-        for data in asked.data:
-            for network in (name for name in record.networks[data] if name in asked.networks):
-                if code := record.make(data, network, seed, asked.root, asked.json, console):
-                    return code
+    jobs = [
+        (data, network, seed)
+        for seed in ([] if asked.print else range(asked.seeds))
+        for data in asked.data
+        for network in record.networks[data]
+        if network in asked.networks
+    ]
+    make = _side_by_side if asked.processes > 1 else _in_turn
+    if code := make(record, jobs, asked, console):
+        return code
     for data in asked.data:
         print("\n" + "\n".join(table(record.current(asked.json), data)))
     console.print(f"\n{time.monotonic() - began:.0f} s", highlight=False)
     return 0
+
+
+def _in_turn(record: Record, jobs: Sequence[Job], asked: argparse.Namespace, console: Console) -> int:
+    """One network after the other; the first that fails ends it."""
+    return next((code for job in jobs if (code := record.make(*job, asked.root, asked.json, console))), 0)
+
+
+def _side_by_side(record: Record, jobs: Sequence[Job], asked: argparse.Namespace, console: Console) -> int:
+    """Each network in a process of its own with a log beside its run; those that fail do not stop the others."""
+    torch.set_num_threads(max((os.cpu_count() or 1) // asked.processes, 1))
+    waiting, running, worst = list(jobs), dict[int, tuple[BaseProcess, Job, float]](), 0
+    try:
+        while waiting or running:
+            while waiting and len(running) < asked.processes:
+                process = get_context("fork").Process(target=_make_apart, args=(record, waiting[0], asked))
+                process.start()  # forked before anything here has touched a GPU
+                running[process.sentinel] = (process, waiting.pop(0), time.monotonic())
+            for sentinel in wait(list(running)):
+                process, (data, network, seed), began = running.pop(int(sentinel))  # type: ignore[arg-type]
+                process.join()
+                worst = max(worst, abs(process.exitcode or 0))
+                said = "done" if process.exitcode == 0 else f"failed, see {_log(record, (data, network, seed))}"
+                console.print(
+                    f"{data} {network} seed {seed}: {said}, {time.monotonic() - began:.0f} s", highlight=False
+                )
+    finally:
+        for process, *_ in running.values():
+            process.terminate()
+    return worst
+
+
+def _log(record: Record, job: Job) -> Path:
+    return record.run(*job).path.with_suffix(".log")
+
+
+def _make_apart(record: Record, job: Job, asked: argparse.Namespace) -> None:
+    log = _log(record, job)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        sys.exit(record.make(*job, asked.root, asked.json, Console(soft_wrap=True)))
 
 
 def _arguments(record: Record, description: str | None) -> argparse.Namespace:
@@ -229,6 +301,7 @@ def _arguments(record: Record, description: str | None) -> argparse.Namespace:
     parser.add_argument("--data", nargs="+", default=list(record.networks), choices=list(record.networks))
     parser.add_argument("--networks", nargs="+", default=networks, choices=networks)
     parser.add_argument("--seeds", type=int, default=3, help="how many, from 0 on")
+    parser.add_argument("--processes", type=int, default=1, help="networks trained side by side, for a GPU")
     parser.add_argument("--root", help="folder of the data files; else the environment variable EQAE_DATA")
     parser.add_argument("--json", type=Path, default=record.path, help="where figures are kept")
     parser.add_argument("--print", action="store_true", help="print what is there and train nothing")

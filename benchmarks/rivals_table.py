@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorded_runs import Entry, Record, make_table, mean_and_spread
+from recorded_runs import Entry, Record, make_table, mean_and_spread, minutes_of
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "rivals_table.json"
@@ -176,7 +176,6 @@ def table(runs: Sequence[Entry], data: str) -> Iterator[str]:
         if entries:
             found = [entry["figures"][line.head] for entry in entries]
             cost = [entry["baselines"].get(line.head, entry) for entry in entries]
-            minutes = statistics.mean(one["training_seconds"] for one in cost) / 60
             parameters = statistics.mean(one["parameters"] for one in cost)
             cells = [
                 line.title,
@@ -185,7 +184,7 @@ def table(runs: Sequence[Entry], data: str) -> Iterator[str]:
                     for _, metric, digits in columns
                 ),
             ]
-            cells += [f"{parameters:,.0f}", f"{minutes:.0f}", str(len(found))]
+            cells += [f"{parameters:,.0f}", minutes_of(entries, line.head), str(len(found))]
             yield "| " + " | ".join(cells) + " |"
 
 
