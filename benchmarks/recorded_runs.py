@@ -29,7 +29,6 @@ import torch
 from rich.console import Console
 
 from eqae.checkpoint import read_manifest
-from eqae.commands.judging import pick_device
 from eqae.commands.resolving import read_config
 from eqae.commands.shell import guarded
 from eqae.commands.train import train
@@ -111,7 +110,11 @@ class Record:
 
     def _train(self, data: str, network: str, seed: int, root: str | None, console: Console) -> int:
         file, overrides = self.file(network), self.asked(data, network, seed, root)
-        resume = self.run(data, network, seed).config.is_file()
+        run = self.run(data, network, seed)
+        if not run.manifest.is_file():  # another machine may judge what this one trains
+            run.path.parent.mkdir(parents=True, exist_ok=True)
+            _origin(run).write_text(json.dumps(this_machine()))
+        resume = run.config.is_file()
         return guarded(lambda: train(file, overrides, resume=resume, console=console))
 
     def _known_recipe(self, entry: Entry) -> str | None:
@@ -120,7 +123,7 @@ class Record:
         return self.wanted_recipe(entry["data"], entry["network"]) if known else None
 
     def _entry(self, data: str, network: str, seed: int) -> Entry:
-        """What a finished run says, and what it ran on; an interruption counts as training time."""
+        """What a finished run says, and what it was trained on; an interruption counts as training time."""
         run = self.run(data, network, seed)
         config = parse_config(read_yaml(run.config))
         return {
@@ -133,12 +136,8 @@ class Record:
                 f"+{label}": cost_of(run.baseline(baseline.orbit_of or label))  # an average costs what is averaged
                 for label, baseline in config.baselines.items()
             },
-            "threads": torch.get_num_threads(),
+            **json.loads(_origin(run).read_text()),
             "precision": config.training.precision,
-            "device": torch.cuda.get_device_name() if on_gpu(config) else "CPU",
-            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-            "versions": {name: version(name) for name in ("eqae", "torch", "scikit-learn")}
-            | {"python": platform.python_version()},
             "figures": self._figures(run),
         }
 
@@ -162,18 +161,29 @@ def cost_of(run: RunDirectory) -> dict[str, int]:
     }
 
 
-def on_gpu(config: Config) -> bool:
-    """Whether a run of ``config`` is trained and judged on a GPU here."""
-    return pick_device(config.training.accelerator).type == "cuda"
+def this_machine() -> dict[str, Any]:
+    """What a network is trained on here."""
+    return {
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "versions": {name: version(name) for name in ("eqae", "torch", "scikit-learn")}
+        | {"python": platform.python_version()},
+    }
+
+
+def _origin(run: RunDirectory) -> Path:
+    """Beside a run: what it was trained on."""
+    return run.path.with_name(f"{run.path.name}.machine.json")
 
 
 def minutes_of(entries: Sequence[Entry], baseline: str = "") -> str:
-    """Mean minutes of training on a CPU, or where there is no such run, on a GPU, which says so."""
-    trained = {device: [one for one in entries if (one.get("device", "CPU") == "CPU") == (device == "CPU")]
-               for device in ("CPU", "GPU")}  # fmt: skip
-    device = "CPU" if trained["CPU"] else "GPU"
-    seconds = [entry["baselines"].get(baseline, entry)["training_seconds"] for entry in trained[device]]
-    return f"{statistics.mean(seconds) / 60:.0f}" + (" (GPU)" if device == "GPU" else "")
+    """Mean minutes of training on a CPU, or where there is no such run, on a GPU that is shared, which it says."""
+    cost = [entry["baselines"].get(baseline, entry) for entry in entries]
+    on_cpu = [one.get("seconds_on_cpu") or one["training_seconds"] for entry, one in zip(entries, cost, strict=True)
+              if "seconds_on_cpu" in one or not _on_gpu(entry)]  # fmt: skip
+    seconds = on_cpu or [one["training_seconds"] for one in cost]
+    return f"{statistics.mean(seconds) / 60:.0f}" + ("" if on_cpu else " (GPU)")
 
 
 def recipe_of(config: Config) -> str:
@@ -198,11 +208,23 @@ def merge(entries: Sequence[Entry], path: Path, command: str) -> None:
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         flock(folder, LOCK_EX)
-        held = {key_of(entry): entry for entry in (*recorded(path), *entries)}
+        held = {key_of(entry): entry for entry in recorded(path)}
+        for entry in entries:
+            held[key_of(entry)] = entry | _seconds_on_cpu(held.get(key_of(entry), {}), entry)
         runs = [held[key] for key in sorted(held)]
         write_atomically(path, json.dumps({"command": command, "runs": runs}, indent=1) + "\n")
     finally:
         os.close(folder)
+
+
+def _seconds_on_cpu(before: Entry, after: Entry) -> Entry:
+    """What the same recipe took on a CPU, which a run on a GPU does not make forgotten."""
+    known = before.get("seconds_on_cpu") or (before.get("training_seconds") if not _on_gpu(before) else None)
+    return {"seconds_on_cpu": known} if known and _on_gpu(after) and before["recipe"] == after["recipe"] else {}
+
+
+def _on_gpu(entry: Entry) -> bool:
+    return bool(entry.get("device", "CPU") != "CPU")
 
 
 def recorded(path: Path) -> list[Entry]:

@@ -28,11 +28,13 @@ NETWORKS = (
     "clusters", "contrast", "cnn", "cnn_contrast", "giae_style", "qae_style", "o2vae_style", "supervised",
 )  # fmt: skip
 VARIANTS = {
+    "clusters_wide": ("clusters", ("model.fields=[8,12]",)),
+    "contrast_d12": ("clusters", ("model.fields=[8,12]", "objective={contrastive: {temperature: 0.2}}")),
     "supervised_d4": ("supervised", ("model.group=D4",)),
     "supervised_c16": ("supervised", ("model.group=C16", "model.fields=[6,10]")),
     "supervised_d8": ("supervised", ("model.group=D8", "model.fields=[6,10]")),
 }
-"""Networks that change a few keys of another's file: the ceiling over other groups, on ``so2-mnist-12k`` alone."""
+"""Networks that change a few keys of another's file: wider, without the objective ``neighbours``, of other groups."""
 DATA = {
     "o2-mnist-12k": ("data={name: o2-mnist-12k}",),
     "so2-mnist-12k": ("data={name: so2-mnist-12k}", "augmentation.orientation=so2"),
@@ -41,8 +43,18 @@ DATA = {
     "bccd": ("data={name: npz, path: bccd_cells/bccd40.npz}",),
 }
 """What makes a dataset of each name; everything else is as in the networks' files."""
-EPOCHS = {"plankton": 0.5, "bccd": 4.0}
-"""Of the epochs in a file, by the number of images: 12,000 on the digits, 24,000 and 2,000 here."""
+TRAINED_ON = {
+    "clusters_wide": ("o2-mnist-12k",),
+    "contrast_d12": ("o2-mnist-12k", "plankton", "bccd"),
+    "supervised_d4": ("so2-mnist-12k",),
+    "supervised_c16": ("so2-mnist-12k",),
+    "supervised_d8": ("so2-mnist-12k",),
+}
+"""The datasets of the variants; of all others, every one."""
+LONGER = {"clusters_wide": 24, "contrast_d12": 24}
+"""Epochs of what is trained for longer than its file says."""
+SHARE = {"plankton": 0.5, "bccd": 4.0}
+"""Of these epochs, by the number of images: 12,000 on the digits, 24,000 and 2,000 here."""
 CLASSES = {"plankton": 121, "bccd": 3}
 TURNS_ALONE = {
     "clusters": ("model.group=C12", "model.fields=[8,12]"),
@@ -79,6 +91,12 @@ LINES = (
     Line("**contrast and neighbours, max** (ours)", "clusters", "max"),
     Line("**contrast and neighbours, Gram** (ours)", "clusters", "gram"),
     Line("contrast and neighbours, Gram, signed roots, unit length (ours)", "clusters", "gram,post=signed_root+l2"),
+    Line("contrast and neighbours, wide (ours)", "clusters_wide"),
+    Line("contrast and neighbours, wide, max (ours)", "clusters_wide", "max"),
+    Line("contrast and neighbours, wide, Gram (ours)", "clusters_wide", "gram"),
+    Line("contrast, D12, wide (ours)", "contrast_d12"),
+    Line("contrast, D12, wide, max (ours)", "contrast_d12", "max"),
+    Line("contrast, D12, wide, Gram (ours)", "contrast_d12", "gram"),
     Line("contrast, D4 (ours)", "contrast"),
     Line("contrast, D4, max (ours)", "contrast", "max"),
     Line("contrast, plain CNN", "cnn_contrast"),
@@ -123,8 +141,8 @@ OF_BCCD = ("balanced LR", "linear_probe_balanced_accuracy", ".3f")
 def overrides(data: str, network: str) -> list[str]:
     """What a network of the table changes for a dataset."""
     asked = list(DATA[data])
-    if data in EPOCHS:
-        asked.append(f"training.epochs={round(EPOCHS[data] * _epochs(network))}")
+    if data in SHARE or network in LONGER:
+        asked.append(f"training.epochs={round(SHARE.get(data, 1) * _epochs(network))}")
     if network == "supervised":
         asked += ["model.group=D4", "augmentation.orientation=o2"] if data != "so2-mnist-12k" else []
         asked += [f"model.classes={CLASSES[data]}"] if data in CLASSES else []
@@ -132,7 +150,7 @@ def overrides(data: str, network: str) -> list[str]:
         asked += TURNS_ALONE.get(network, ())
     if network in VARIANTS:
         asked += VARIANTS[network][1]
-    if network == "clusters":
+    if network in ("clusters", "clusters_wide"):
         asked += [f"objective.neighbours.clusters={CLASSES[data]}"] if data in CLASSES else []
     return asked
 
@@ -141,7 +159,7 @@ def _epochs(network: str) -> int:
     from eqae.yaml_file import read_yaml
 
     epochs: int = read_yaml(RECORD.file(network))["training"]["epochs"]
-    return epochs
+    return LONGER.get(network, epochs)
 
 
 def is_complete(entry: Entry) -> bool:
@@ -154,7 +172,7 @@ RECORD = Record(
     path=RESULTS,
     configs=ROOT / "configs" / "rivals",
     output=Path("checkpoints") / "rivals",
-    networks={data: (*NETWORKS, *(VARIANTS if data == "so2-mnist-12k" else ())) for data in DATA},
+    networks={data: (*NETWORKS, *(name for name in VARIANTS if data in TRAINED_ON[name])) for data in DATA},
     files={network: file for network, (file, _) in VARIANTS.items()},
     overrides=overrides,
     figures=FIGURES,

@@ -202,7 +202,7 @@ def test_images_that_fit_are_gathered_on_the_cuda_device(workers: int) -> None:
     here = seen(ImageDataModule(given_data, batch_size=4), 2)
     assert data.preload(torch.device("cuda")) == (workers == 0)
     batch = next(iter(data.train_dataloader()))
-    assert {part.device.type for part in batch} == {"cpu" if workers else "cuda"}
+    assert {part.device.type for part in (batch.images, batch.labels)} == {"cpu" if workers else "cuda"}
     assert seen(data, 2) == here
     assert given_data.train.pixels.device.type == "cpu"
 

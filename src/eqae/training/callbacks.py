@@ -19,6 +19,7 @@ from eqae.errors import TrainingDiverged
 from eqae.files import write_atomically
 from eqae.heads.base import Head
 from eqae.models.base import Autoencoder
+from eqae.precision import exact_products
 from eqae.seeding import mix
 from eqae.training.module import AutoencoderModule
 from eqae.training.progress import Progress
@@ -49,13 +50,13 @@ class EquivarianceMonitor(pl.Callback):
 
 
 def equivariance_error(model: Autoencoder, images: Tensor) -> Tensor:
-    """``max_g |V(gx) − g·V(x)| / |V(x)|`` without autocast, averaged over images ``(B, C, H, W)``; a scalar.
+    """``max_g |V(gx) − g·V(x)| / |V(x)|`` in full float32, averaged over images ``(B, C, H, W)``; a scalar.
 
     Over the elements that move pixels onto pixels, which are the ones that an exact network is exact for.
     """
     training = model.training
     model.eval()
-    with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
+    with torch.no_grad(), exact_products():
         embedding = model.encode(images)
         norm = embedding.flatten(1).norm(dim=1).clamp_min(torch.finfo(embedding.dtype).tiny)
         errors = [
