@@ -22,6 +22,7 @@ from eqae.groups import Group
 from eqae.heads import Head, build_head
 from eqae.heads.postprocessing import not_fitted
 from eqae.models import Autoencoder
+from eqae.nn import expanded_once
 from eqae.precision import full_precision
 
 
@@ -117,7 +118,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         rows = embedding.float().cpu() if isinstance(embedding, Tensor) else torch.from_numpy(np.float32(embedding))
         if not torch.isfinite(rows).all():
             raise DataError("V", "NaN or infinity", "finite numbers")
-        return _over_blocks(rows, model.decode).numpy()
+        with full_precision(), expanded_once(model):
+            return _over_blocks(rows, model.decode).numpy()
 
     def pose(self, images: ArrayLike | Tensor) -> Poses:
         """How each image has to be turned to stand in its standard pose, and how sure the attention is of it.
@@ -178,10 +180,11 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         array = as_array(images)
         layout = resolve_layout(tuple(array.shape), self.image_shape, self.layout)
         step = _whole_blocks(self.batch_size)
-        chunks = [
-            _over_blocks(read_chunk(array, start, start + step, layout), function)
-            for start in range(0, len(array), step)
-        ]
+        with full_precision(), expanded_once(*self._loaded()):
+            chunks = [
+                _over_blocks(read_chunk(array, start, start + step, layout), function)
+                for start in range(0, len(array), step)
+            ]
         return torch.cat(chunks).numpy()
 
     def _loaded(self) -> tuple[Autoencoder, Head]:
@@ -225,8 +228,7 @@ def _over_blocks(rows: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
     Blocks are laid out afresh in memory: kernels follow the order of the axes, and round differently in another.
     """
     results = []
-    with full_precision():
-        for part in rows.split(BLOCK):
-            block = filled_up(part, BLOCK).clone(memory_format=torch.contiguous_format)
-            results.append(function(block)[: len(part)])
+    for part in rows.split(BLOCK):
+        block = filled_up(part, BLOCK).clone(memory_format=torch.contiguous_format)
+        results.append(function(block)[: len(part)])
     return torch.cat(results)

@@ -20,7 +20,8 @@ def with_precision(config: Config, begun: RunDirectory | None, console: Console)
         precision = parse_config(read_yaml(begun.config), str(begun.config)).training.precision
     if precision == "auto":
         precision = "bf16-mixed" if native else "32-true"
-    if precision == "bf16-mixed" and native is False:
+    trained = begun is not None and begun.manifest.is_file()
+    if precision == "bf16-mixed" and native is False and not trained:
         console.print("bf16-mixed: emulated here, many times slower than 32-true, or auto in a new run", style="yellow")
     return config.model_copy(update={"training": training.model_copy(update={"precision": precision})})
 

@@ -19,6 +19,7 @@ from eqae.evaluation.poses import Pose
 from eqae.evaluation.store import RowStore
 from eqae.models.base import Autoencoder
 from eqae.modes import evaluating
+from eqae.nn import expanded_once
 
 HALF_MAX = float(np.finfo(np.float16).max)
 Output = Literal["embedding", "error", "logits", "maps"]
@@ -85,7 +86,7 @@ def carry_out(
     on nothing but the image.
     """
     size = task.block
-    with evaluating(model):
+    with evaluating(model), expanded_once(model):
         for block in range(first, task.blocks, step):
             rows = slice(block * size, min((block + 1) * size, len(task.images)))
             missing = [o for o in range(len(task.poses)) if not all(s.has(block, o) for s in stores.values())]

@@ -9,6 +9,7 @@ from eqae.nn.conv import (
     RegularConvTranspose,
 )
 from eqae.nn.coset import CosetStack
+from eqae.nn.expanding import expanded_once
 from eqae.nn.fibre import GroupAxisBlock, GroupAxisLinear, fibre_to_rows, rows_to_fibre
 from eqae.nn.mask import DiscMask
 from eqae.nn.norm import FieldBatchNorm
@@ -35,6 +36,7 @@ __all__ = [
     "RegularConvTranspose",
     "SizePlan",
     "Window",
+    "expanded_once",
     "fibre_to_rows",
     "halving",
     "plan_sizes",

@@ -2,8 +2,8 @@
 
 Channels are field-major: a layer with F regular fields is a tensor ``(B, F·n, H, W)`` with ``channel = field·n +
 element``. Bias is one number a field. Only base weights are parameters, expanded at each pass by
-:mod:`eqae.nn.filters`; index tables are non-persistent buffers, so the state dict is the same in every mode, on every
-device and after ``deepcopy`` or pickling.
+:mod:`eqae.nn.filters` (but see :func:`eqae.nn.expanding.expanded_once`); index tables are non-persistent buffers, so
+the state dict is the same in every mode, on every device and after ``deepcopy`` or pickling.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eqae.groups import Group
+from eqae.nn.expanding import ExpandingLayer
 from eqae.nn.filters import filters_of
 from eqae.nn.sizes import Window
 
@@ -22,7 +23,7 @@ RELU_GAIN = 2.0
 """Variance gain that undoes a rectifier (He et al. 2015, arXiv:1502.01852)."""
 
 
-class GroupConv(nn.Module):
+class GroupConv(ExpandingLayer):
     """What all group convolutions share: a flat base weight, its expansion, a bias a field.
 
     ``shape`` counts kernels: ``(a, b, kernels a pair)``; each holds as many numbers as its group's filters need.
@@ -44,10 +45,6 @@ class GroupConv(nn.Module):
         """The bias spread over the elements of each output field, ``(F·n,)``."""
         return None if self.bias is None else self.bias.repeat_interleave(self.order)
 
-    def expanded(self) -> Tensor:
-        """The ordinary convolution filter this layer runs."""
-        raise NotImplementedError
-
     def extra_repr(self) -> str:
         """Shape of the base weight and the window, for ``print(model)``."""
         return f"weight={tuple(self.weight.shape)}, {self.window}"
@@ -68,7 +65,7 @@ class LiftingConv(GroupConv):
     def forward(self, images: Tensor) -> Tensor:
         """``(B, C, H, W)`` to ``(B, F·n, H', W')``."""
         window = self.window
-        return F.conv2d(images, self.expanded(), self.field_bias(), window.stride, window.padding)
+        return F.conv2d(images, self.filter(), self.field_bias(), window.stride, window.padding)
 
 
 class RegularConv(GroupConv):
@@ -95,7 +92,7 @@ class RegularConv(GroupConv):
     def forward(self, fields: Tensor) -> Tensor:
         """``(B, I·n, H, W)`` to ``(B, O·n, H', W')``."""
         window = self.window
-        return F.conv2d(fields, self.expanded(), self.field_bias(), window.stride, window.padding)
+        return F.conv2d(fields, self.filter(), self.field_bias(), window.stride, window.padding)
 
 
 class RegularConvTranspose(GroupConv):
@@ -120,11 +117,11 @@ class RegularConvTranspose(GroupConv):
         window = self.window
         if fields.shape[-2:] == (1, 1) and window.padding == 0:
             return self._from_one_pixel(fields)
-        return F.conv_transpose2d(fields, self.expanded(), self.field_bias(), window.stride, window.padding)
+        return F.conv_transpose2d(fields, self.filter(), self.field_bias(), window.stride, window.padding)
 
     def _from_one_pixel(self, fields: Tensor) -> Tensor:
         """The same as a matrix product: on CPUs the convolution routines are ten times slower at this shape."""
-        filters, bias = self.expanded(), self.field_bias()
+        filters, bias = self.filter(), self.field_bias()
         grown = (fields.flatten(1) @ filters.flatten(1)).unflatten(1, filters.shape[1:])
         return grown if bias is None else grown + bias.view(-1, 1, 1)
 
@@ -154,7 +151,7 @@ class ProjectionConv(GroupConv):
 
     def forward(self, fields: Tensor) -> Tensor:
         """``(B, F·n, H, W)`` to ``(B, C, H', W')``."""
-        return F.conv2d(fields, self.expanded(), self.bias, self.window.stride, self.window.padding)
+        return F.conv2d(fields, self.filter(), self.bias, self.window.stride, self.window.padding)
 
 
 class ProjectionConvTranspose(GroupConv):
@@ -182,4 +179,4 @@ class ProjectionConvTranspose(GroupConv):
 
     def forward(self, fields: Tensor) -> Tensor:
         """``(B, F·n, H, W)`` to ``(B, C, H', W')`` with ``H' = window.transposed_size(H)``."""
-        return F.conv_transpose2d(fields, self.expanded(), self.bias, self.window.stride, self.window.padding)
+        return F.conv_transpose2d(fields, self.filter(), self.bias, self.window.stride, self.window.padding)

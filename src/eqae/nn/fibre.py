@@ -9,10 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eqae.groups import Group
+from eqae.nn.expanding import ExpandingLayer
 from eqae.nn.norm import FieldBatchNorm
 
 
-class GroupAxisLinear(nn.Module):
+class GroupAxisLinear(ExpandingLayer):
     """Group convolution over the rows of V: ``out[g, o] = b[o] + Σ_h Σ_i W[o, i, g⁻¹h] V[h, i]``.
 
     The most general linear map that commutes with every permutation of the rows by the group; at any group, lattice
@@ -37,7 +38,7 @@ class GroupAxisLinear(nn.Module):
 
     def forward(self, embedding: Tensor) -> Tensor:
         """V ``(B, |G|, I)`` to ``(B, |G|, O)``."""
-        rows = F.linear(embedding.flatten(1), self.expanded(), self.bias.repeat(self.order))
+        rows = F.linear(embedding.flatten(1), self.filter(), self.bias.repeat(self.order))
         return rows.unflatten(1, (self.order, -1))
 
 
