@@ -13,15 +13,13 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
 from importlib.metadata import version
-from multiprocessing import get_context
-from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +134,7 @@ class Record:
                 f"+{label}": cost_of(run.baseline(baseline.orbit_of or label))  # an average costs what is averaged
                 for label, baseline in config.baselines.items()
             },
-            **json.loads(_origin(run).read_text()),
+            **(json.loads(_origin(run).read_text()) if _origin(run).is_file() else this_machine()),
             "precision": config.training.precision,
             "figures": self._figures(run),
         }
@@ -260,7 +258,7 @@ def make_table(record: Record, description: str | None, table: Callable[[Sequenc
     began = time.monotonic()
     jobs = [
         (data, network, seed)
-        for seed in ([] if asked.print else range(asked.seeds))
+        for seed in ([] if asked.print else range(asked.seeds) if asked.seed is None else [asked.seed])
         for data in asked.data
         for network in record.networks[data]
         if network in asked.networks
@@ -280,40 +278,40 @@ def _in_turn(record: Record, jobs: Sequence[Job], asked: argparse.Namespace, con
 
 
 def _side_by_side(record: Record, jobs: Sequence[Job], asked: argparse.Namespace, console: Console) -> int:
-    """Each network in a process of its own with a log beside its run; those that fail do not stop the others."""
-    torch.set_num_threads(max((os.cpu_count() or 1) // asked.processes, 1))
-    waiting, running, worst = list(jobs), dict[int, tuple[BaseProcess, Job, float]](), 0
+    """Each network by a process of its own, with a log beside its run; those that fail do not stop the others."""
+    waiting, running, worst = list(jobs), dict[Job, tuple[subprocess.Popen[bytes], float]](), 0
     try:
         while waiting or running:
             while waiting and len(running) < asked.processes:
-                process = get_context("fork").Process(target=_make_apart, args=(record, waiting[0], asked))
-                process.start()  # forked before anything here has touched a GPU
-                running[process.sentinel] = (process, waiting.pop(0), time.monotonic())
-            for sentinel in wait(list(running)):
-                process, (data, network, seed), began = running.pop(int(sentinel))  # type: ignore[arg-type]
-                process.join()
-                worst = max(worst, abs(process.exitcode or 0))
-                said = "done" if process.exitcode == 0 else f"failed, see {_log(record, (data, network, seed))}"
-                console.print(
-                    f"{data} {network} seed {seed}: {said}, {time.monotonic() - began:.0f} s", highlight=False
-                )
+                job = waiting.pop(0)
+                running[job] = (_start(record, job, asked), time.monotonic())
+            for job, (process, began) in list(running.items()):
+                if process.poll() is not None:
+                    del running[job]
+                    worst = max(worst, abs(process.returncode))
+                    said = f"failed, see {_log(record, job)}" if process.returncode else "done"
+                    console.print("{} {} seed {}: ".format(*job) + f"{said}, {time.monotonic() - began:.0f} s")
+            time.sleep(0.2)
     finally:
-        for process, *_ in running.values():
+        for process, _ in running.values():
             process.terminate()
     return worst
 
 
+def _start(record: Record, job: Job, asked: argparse.Namespace) -> subprocess.Popen[bytes]:
+    """This very command for one network and seed, with its share of the processor's cores."""
+    data, network, seed = job
+    command = [sys.executable, sys.argv[0], "--data", data, "--networks", network, "--seed", str(seed)]
+    command += ["--json", str(asked.json), *(["--root", asked.root] if asked.root else [])]
+    threads = {"OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // asked.processes, 1))}
+    _log(record, job).parent.mkdir(parents=True, exist_ok=True)
+    with _log(record, job).open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, env=threads | os.environ)
+
+
 def _log(record: Record, job: Job) -> Path:
-    return record.run(*job).path.with_suffix(".log")
-
-
-def _make_apart(record: Record, job: Job, asked: argparse.Namespace) -> None:
-    log = _log(record, job)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-        sys.exit(record.make(*job, asked.root, asked.json, Console(soft_wrap=True)))
+    run = record.run(*job).path
+    return run.with_name(f"{run.name}.log")
 
 
 def _arguments(record: Record, description: str | None) -> argparse.Namespace:
@@ -323,6 +321,7 @@ def _arguments(record: Record, description: str | None) -> argparse.Namespace:
     parser.add_argument("--data", nargs="+", default=list(record.networks), choices=list(record.networks))
     parser.add_argument("--networks", nargs="+", default=networks, choices=networks)
     parser.add_argument("--seeds", type=int, default=3, help="how many, from 0 on")
+    parser.add_argument("--seed", type=int, help="this one alone")
     parser.add_argument("--processes", type=int, default=1, help="networks trained side by side, for a GPU")
     parser.add_argument("--root", help="folder of the data files; else the environment variable EQAE_DATA")
     parser.add_argument("--json", type=Path, default=record.path, help="where figures are kept")

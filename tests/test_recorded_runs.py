@@ -15,14 +15,18 @@ from eqae.commands.resolving import read_config
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
-@pytest.fixture(scope="module", params=["paper_table", "rivals_table"])
-def table(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
-    """The script of a table, as a module."""
+@pytest.fixture(scope="module", autouse=True)
+def benchmarks() -> Iterator[None]:
+    """The scripts can be imported."""
     sys.path.insert(0, str(BENCHMARKS))
-    try:
-        yield __import__(request.param)
-    finally:
-        sys.path.remove(str(BENCHMARKS))
+    yield
+    sys.path.remove(str(BENCHMARKS))
+
+
+@pytest.fixture(scope="module", params=["paper_table", "rivals_table"])
+def table(request: pytest.FixtureRequest) -> ModuleType:
+    """The script of a table, as a module."""
+    return __import__(request.param)
 
 
 def datasets(table: ModuleType) -> list[str]:
@@ -84,3 +88,50 @@ def test_a_dash_stands_where_nothing_was_measured(table: ModuleType) -> None:
     assert mean_and_spread([{"a": 0.5}, {"a": 0.7}], "a") == "0.600 ± 0.141"
     assert mean_and_spread([{"a": 0.5}, {}], "a") == "0.500"
     assert mean_and_spread([{}], "a") == "–"
+
+
+def entry_of(seconds: int, device: str, **more: object) -> dict[str, object]:
+    return {
+        "data": "d", "network": "n", "seed": 0, "recipe": "r", "device": device, "training_seconds": seconds,
+        "baselines": {"+cnn": {"training_seconds": 60}}, "figures": {}, **more,
+    }  # fmt: skip
+
+
+def test_minutes_are_those_of_a_cpu_where_there_are_any() -> None:
+    from recorded_runs import minutes_of
+
+    fast, slow = entry_of(60, "some GPU"), entry_of(600, "CPU")
+    old = {key: value for key, value in slow.items() if key != "device"}
+    assert minutes_of([fast]) == "1 (GPU)"
+    assert minutes_of([fast, slow]) == minutes_of([old]) == "10"
+    assert minutes_of([fast | {"seconds_on_cpu": 1200}, slow]) == "15"
+    assert minutes_of([slow], "+cnn") == "1"
+
+
+@pytest.mark.parametrize(("recipe", "kept"), [("r", 600), ("another", None)])
+def test_a_gpu_does_not_make_the_minutes_on_a_cpu_forgotten(tmp_path: Path, recipe: str, kept: int | None) -> None:
+    from recorded_runs import merge, recorded
+
+    path = tmp_path / "table.json"
+    for seconds, device in ((600, "CPU"), (60, "some GPU"), (50, "some GPU")):
+        merge([entry_of(seconds, device, recipe="r" if device == "CPU" else recipe)], path, "command")
+    (found,) = recorded(path)
+    assert found["training_seconds"] == 50
+    assert found.get("seconds_on_cpu") == kept
+
+
+def test_networks_that_fail_do_not_stop_those_beside_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from recorded_runs import Record, make_table
+
+    script = tmp_path / "table.py"
+    script.write_text("import sys\nprint(sys.argv)\nsys.exit(2 * ('bad' in sys.argv))\n")
+    monkeypatch.setattr(sys, "argv", [str(script), "--processes", "2", "--seeds", "2", "--root", "there"])
+    record = Record(
+        path=tmp_path / "table.json", configs=tmp_path, output=tmp_path, networks={"d": ("bad", "good")}, files={},
+        overrides=lambda *_: (), figures=(), complete=lambda _: True, command="",
+    )  # fmt: skip
+    assert make_table(record, "", lambda *_: []) == 2
+    logs = {path.name: path.read_text() for path in (tmp_path / "d").iterdir()}
+    assert set(logs) == {"bad-s0.log", "bad-s1.log", "good-s0.log", "good-s1.log"}
+    for said in ("'--networks', 'good'", "'--seed', '1'", "'--root', 'there'"):
+        assert said in logs["good-s1.log"]
