@@ -18,8 +18,8 @@ from eqae.evaluation.report.vocabulary import FEW_LABELS, condition_wording
 _FEW = "Linear probe, labels a class"
 _TURNED = "Linear probe, turned"
 _HOW_TO_READ = (
-    "Labels enter here for the first time: classifiers are fitted on features of the training images, which the "
-    "autoencoder learnt without them. Turned: the same probe, fitted on images as they are, judged on turned ones."
+    "Labels enter here: classifiers are fitted on features of the training images, which networks learn without them, "
+    "unless by cross-entropy. Turned: the same probe, fitted on images as they are, judged on turned ones."
 )
 _CAPTION = (
     "Confusions of the linear probe on the test images: rows are true classes, columns predictions. Shades are shares "
