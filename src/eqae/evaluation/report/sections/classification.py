@@ -19,7 +19,7 @@ _FEW = "Linear probe, labels a class"
 _TURNED = "Linear probe, turned"
 _HOW_TO_READ = (
     "Labels enter here: classifiers are fitted on features of the training images, which networks learn without them, "
-    "unless by cross-entropy. Turned: the same probe, fitted on images as they are, judged on turned ones."
+    "unless an objective shows them. Turned: the same probe, fitted on images as they are, judged on turned ones."
 )
 _CAPTION = (
     "Confusions of the linear probe on the test images: rows are true classes, columns predictions. Shades are shares "
