@@ -135,6 +135,25 @@ def test_automatic_precision_is_what_the_machine_computes_in(
     assert ("emulated" in capsys.readouterr().out) is not native
 
 
+@pytest.mark.parametrize("trained", [False, True])
+def test_precision_is_warned_of_while_something_is_left_to_train(
+    trained: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rich.console import Console
+
+    from eqae.commands import training_precision
+    from eqae.config import Config
+    from eqae.runs import RunDirectory
+
+    monkeypatch.setattr(training_precision, "computes_in_bfloat16", lambda device: False)
+    run = RunDirectory(tmp_path)
+    if trained:
+        run.manifest.touch()
+    config = Config.model_validate({"training": {"precision": "bf16-mixed"}})
+    assert training_precision.with_precision(config, run, Console()) == config
+    assert ("emulated" in capsys.readouterr().out) is not trained
+
+
 def test_training_with_labels_says_so(tiny: Arguments, tmp_path: Path) -> None:
     assert main(tiny("eqae_p4m.yaml", *trained_by("cross_entropy"))) == 0
     assert "; labels seen by run" in (tmp_path / "run" / "report.html").read_text()
