@@ -2,7 +2,7 @@
 
 What the JSON holds is not trained again, unless its config has changed since; an interrupted run is resumed. Several
 calls may share the work; each merges its figures into the same JSON. ``--processes`` trains several networks side by
-side, which one GPU has room for: a small network leaves it idle most of the time.
+side, which one GPU has room for: a small network does not fill it.
 """
 
 from __future__ import annotations
@@ -290,7 +290,8 @@ def _side_by_side(record: Record, jobs: Sequence[Job], asked: argparse.Namespace
                     del running[job]
                     worst = max(worst, abs(process.returncode))
                     said = f"failed, see {_log(record, job)}" if process.returncode else "done"
-                    console.print("{} {} seed {}: ".format(*job) + f"{said}, {time.monotonic() - began:.0f} s")
+                    seconds, (data, network, seed) = time.monotonic() - began, job
+                    console.print(f"{data} {network} seed {seed}: {said}, {seconds:.0f} s", highlight=False)
             time.sleep(0.2)
     finally:
         for process, _ in running.values():
