@@ -24,9 +24,9 @@ PROBES = {"mlp_probe_accuracy": fit_mlp_probe, "knn_accuracy": fit_knn}
 
 def _seconds(scale: Scale) -> float:
     """400 steps of the linear probe, the MLP's whitening and steps, and all distances, at 4e10 operations/s."""
-    train, axes = scale.train * scale.width, min(scale.width, AXES)
+    train, side, axes = scale.train * scale.width, min(scale.train, scale.width), min(scale.width, AXES)
     passes = 2.8 * (EPOCHS * scale.train + 256 * LEAST_STEPS)  # twice nine tenths, then all
-    mlp = 6 * passes * HIDDEN * (axes + scale.classes) + 2 * train * scale.width + 10 * scale.width**3
+    mlp = 6 * passes * HIDDEN * (axes + scale.classes) + 2 * train * side + 10 * side**3
     return 5e-4 * scale.train + (train * (1600 * scale.classes + 2 * scale.test) + mlp) / 4e10
 
 

@@ -24,13 +24,21 @@ TINY = 1e-4
 class VICReg(Objective):
     """Variance-invariance-covariance regularisation (Bardes, Ponce & LeCun 2022, arXiv:2105.04906, equations 1 to 6).
 
-    Views of one image agree, every coordinate keeps a deviation of 1, and no two coordinates say the same.
+    Views of one image agree, every coordinate keeps a deviation of 1, and no two coordinates say the same. With Z and
+    Z' the projections of two views, of B images and d coordinates, the loss is::
+
+        λ mean (Z − Z')² + μ [v(Z) + v(Z')] / 2 + ν [c(Z) + c(Z')]
+        v(Z) = mean over j of max(0, 1 − sqrt(var z_j + 1e-4))
+        c(Z) = sum over i ≠ j of cov(z_i, z_j)² / d
+
+    The paper's equations 5 and 6 sum the first term over coordinates and the second over views: its λ is ours divided
+    by d, its μ half of ours.
 
     Args:
-        width: D.
-        invariance: λ, of the mean squared distance of two views.
-        variance: μ, of the hinge on deviations below 1.
-        covariance: ν, of squared covariances.
+        width: D, of the features.
+        invariance: λ.
+        variance: μ.
+        covariance: ν.
         projection: widths of the layers behind the features.
     """
 
