@@ -91,8 +91,9 @@ def test_the_seed_decides_and_nothing_around_it_does() -> None:
     x, labels = rings(200)
     torch.manual_seed(3)
     before = torch.random.get_rng_state()
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.device("meta"):  # a program's default device, which has no numbers
         first = fit_mlp_probe(x, labels, 0)
+        assert first.predict(x).shape == labels.shape
     assert torch.equal(torch.random.get_rng_state(), before)
     torch.manual_seed(4)
     again, other = fit_mlp_probe(x, labels, 0), fit_mlp_probe(x, labels, 1)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eqae.evaluation.evidence import FloatArray, IntArray
-from eqae.precision import full_precision
+from eqae.precision import exact_products
 
 AXES = 512
 """Principal axes that are kept at most; one for every four images where these are fewer, and at least 16."""
@@ -88,7 +88,7 @@ class MlpProbe:
 
     def predict(self, features: FloatArray, /) -> IntArray:
         """Standardised features ``(N, D)`` to labels ``(N,)``."""
-        with torch.no_grad(), full_precision():
+        with torch.no_grad(), exact_products():
             hidden = (torch.from_numpy(np.asarray(features, np.float32)) - self.mean) @ self.axes
             found = _logits(hidden, self.layers).argmax(dim=1)
         return np.asarray(self.classes[found.numpy()])
@@ -99,9 +99,9 @@ def fit_mlp_probe(features: FloatArray, labels: IntArray, seed: int) -> MlpProbe
 
     Whitening decides most where features are much alike, Gram features above all: descent sees little of the
     directions in which they differ. A few features that vary alike are read better as they are. So both are tried on
-    nine tenths of the training images, the other tenth chooses, and the choice is fitted to all; fewer than 200 images
-    are whitened unasked. Twenty epochs of AdamW, at least 600 steps, in batches of 256; the rate rises to 3e-3 and
-    falls to zero. The same for every model and dataset (``docs/decisions.md`` says how it was found).
+    nine tenths of the training images (on the axes of all), the other tenth chooses, and the choice is fitted to all;
+    fewer than 200 images are whitened unasked. Twenty epochs of AdamW, at least 600 steps, in batches of 256; the rate
+    rises to 3e-3 and falls to zero. The same for every model and dataset (``docs/decisions.md`` says how it was found).
 
     Args:
         features: standardised training features ``(N, D)``.
@@ -109,18 +109,21 @@ def fit_mlp_probe(features: FloatArray, labels: IntArray, seed: int) -> MlpProbe
         seed: of weights, order, dropout and the tenth; torch's global generator is left alone.
     """
     classes, targets = np.unique(labels, return_inverse=True)
-    with torch.inference_mode(False), full_precision():  # what is made in that mode can never be trained
+    with torch.inference_mode(False), exact_products():  # what is made in that mode can never be trained
         given, known = torch.from_numpy(np.array(features, np.float32)), torch.from_numpy(targets)
-        recipe = _chosen(given, known, seed) if len(given) >= FEWEST else RECIPES[0]
-        mean, axes, layers = _fitted(given, known, len(classes), _principal(given), recipe, seed)
+        parts = _principal(given)
+        recipe = _chosen(given, known, parts, seed) if len(given) >= FEWEST else RECIPES[0]
+        mean, axes, layers = _fitted(given, known, len(classes), parts, recipe, seed)
     return MlpProbe(mean, axes, layers, np.asarray(classes, np.int64))
 
 
-def _chosen(features: Tensor, targets: Tensor, seed: int) -> Recipe:
-    """The recipe that classifies a held-out tenth best; the first of equals."""
-    order = torch.randperm(len(features), generator=torch.Generator().manual_seed(seed))
+def _chosen(features: Tensor, targets: Tensor, parts: _Principal, seed: int) -> Recipe:
+    """The recipe that classifies a held-out tenth best; the first of equals. The axes, which know no label, are those
+    of all images: they take longer than the fits.
+    """
+    order = _shuffled(len(features), torch.Generator().manual_seed(seed))
     held_out, kept = order[: len(order) // HELD_OUT], order[len(order) // HELD_OUT :]
-    count, parts = int(targets.max()) + 1, _principal(features[kept])
+    count = int(targets.max()) + 1
 
     def right(recipe: Recipe) -> int:
         mean, axes, layers = _fitted(features[kept], targets[kept], count, parts, recipe, seed)
@@ -161,9 +164,14 @@ def _principal(features: Tensor) -> _Principal:
 
 def _initial(inputs: int, classes: int, draws: torch.Generator) -> Layers:
     """Weights after He et al. (2015) for inputs of variance 1, and zeros."""
-    first = torch.randn(inputs, HIDDEN, generator=draws) * math.sqrt(2 / max(inputs, 1))
-    second = torch.randn(HIDDEN, classes, generator=draws) * math.sqrt(1 / HIDDEN)
-    return first, torch.zeros(HIDDEN), second, torch.zeros(classes)
+    first = torch.randn(inputs, HIDDEN, generator=draws, device=draws.device) * math.sqrt(2 / max(inputs, 1))
+    second = torch.randn(HIDDEN, classes, generator=draws, device=draws.device) * math.sqrt(1 / HIDDEN)
+    return first, first.new_zeros(HIDDEN), second, second.new_zeros(classes)
+
+
+def _shuffled(count: int, draws: torch.Generator) -> Tensor:
+    """The numbers from 0 to ``count``, on the generator's device whatever the default one is."""
+    return torch.randperm(count, generator=draws, device=draws.device)
 
 
 def _descend(inputs: Tensor, targets: Tensor, layers: Layers, recipe: Recipe, draws: torch.Generator) -> None:
@@ -172,10 +180,10 @@ def _descend(inputs: Tensor, targets: Tensor, layers: Layers, recipe: Recipe, dr
     with torch.enable_grad():
         for tensor in layers:
             tensor.requires_grad_()
-        optimiser = torch.optim.AdamW(layers, RATE, weight_decay=recipe.decay)
+        optimiser = torch.optim.AdamW(layers, RATE, weight_decay=recipe.decay, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=epochs * batches, pct_start=0.1)
         for _ in range(epochs):
-            for places in torch.randperm(len(inputs), generator=draws).tensor_split(batches):
+            for places in _shuffled(len(inputs), draws).tensor_split(batches):
                 optimiser.zero_grad()
                 said = _logits(inputs[places], layers, recipe.dropout, draws)
                 F.cross_entropy(said, targets[places]).backward()
@@ -189,5 +197,5 @@ def _logits(inputs: Tensor, layers: Layers, dropout: float = 0.0, draws: torch.G
     first, first_bias, second, second_bias = layers
     hidden = torch.relu(inputs @ first + first_bias)
     if dropout:
-        hidden = hidden * (torch.rand(hidden.shape, generator=draws) >= dropout) / (1 - dropout)
+        hidden = hidden * (torch.rand(hidden.shape, generator=draws, device=hidden.device) >= dropout) / (1 - dropout)
     return hidden @ second + second_bias
