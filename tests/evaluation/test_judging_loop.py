@@ -110,11 +110,16 @@ def test_features_too_large_for_distances_are_named_too(make_evidence: MakeEvide
     assert row.note == "not available: the features of training image 4 are beyond 1e+15"
 
 
-def test_results_are_kept_after_every_evaluator(make_evidence: MakeEvidence) -> None:
+@pytest.mark.parametrize(("losable", "expected"), [(0.0, [1, 2]), (1e9, [1])])
+def test_results_are_kept_when_those_kept_are_no_longer_young(
+    losable: float, expected: list[int], make_evidence: MakeEvidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eqae.evaluation.loop.LOSABLE_SECONDS", losable)
     kept: list[int] = []
     evidences = [make_evidence(model=label) for label in ("a", "b")]
-    judge(evidences, {"reconstruction": {}}, keep=lambda results: kept.append(len(results.rows)))
-    assert kept == [1, 2]
+    results = judge(evidences, {"reconstruction": {}}, keep=lambda results: kept.append(len(results.rows)))
+    assert kept == expected
+    assert len(results.rows) == 2
 
 
 def test_the_extraction_is_told_what_the_evaluators_need() -> None:

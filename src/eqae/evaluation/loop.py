@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +24,8 @@ Evaluators = Mapping[str, Mapping[str, Any]]
 CHECKED_IMAGES = 1024
 LARGEST = 1e15
 """Beyond it, squared distances of float32 features overflow."""
+LOSABLE_SECONDS = 5.0
+"""Judging that an interruption may cost: quick evaluators would else take less time than what keeps their figures."""
 
 
 def needs_of_all(evaluators: Evaluators) -> frozenset[Need]:
@@ -47,13 +52,14 @@ def judge(
         evaluators: registered names with their options.
         announce: called with what is done next and about how long it takes, e.g. ``"eqae_p4m: clustering (12 s)"``.
         project: add the drawing ``"projection"``: PCA and t-SNE of the test features.
-        keep: called after each evaluator with the results so far, so that an interruption does not lose them.
+        keep: called with the results so far, so that an interruption does not lose them: after an evaluator, but not
+            for the next five seconds, since it is given all rows each time.
 
     Raises:
         ConfigError: an unknown evaluator or option, or two models of one label.
     """
-    results, say = Results(), announce or (lambda _: None)
-    seen: set[str] = set()
+    results, say, seen = Results(), announce or (lambda _: None), set[str]()
+    kept = _Kept(results, keep or (lambda _: None))
     for evidence in evidences:
         if evidence.model in seen:
             raise ConfigError("models", f"two are called {evidence.model!r}", "one label a model", "rename one of them")
@@ -62,22 +68,35 @@ def judge(
                 "models", f"one is called {evidence.model!r}", f"a label without {UNTRAINED!r} at its end"
             )
         seen.add(evidence.model)
-        _judge_one(results, evidence, evaluators, say, keep or (lambda _: None))
+        _judge_one(results, evidence, evaluators, say, kept)
         if project and not _flaw(evidence):
             say(f"{evidence.model}: projection")
             projection = project_features(evidence.test, evidence.seed)
             if projection is not None:
                 results.drawings[evidence.model, "projection"] = projection
         del evidence  # before the next one is made
+    results.compare()
     return results
 
 
+@dataclass
+class _Kept:
+    """What an interruption leaves of ``results``: those that ``keep`` had at ``moment``, on the monotonic clock."""
+
+    results: Results
+    keep: Callable[[Results], None]
+    moment: float = -math.inf
+
+    def refresh(self) -> None:
+        """Keep the results of now, unless those kept are young."""
+        if time.monotonic() - self.moment >= LOSABLE_SECONDS:
+            self.results.compare()
+            self.keep(self.results)
+            self.moment = time.monotonic()
+
+
 def _judge_one(
-    results: Results,
-    evidence: Evidence,
-    evaluators: Evaluators,
-    say: Callable[[str], None],
-    keep: Callable[[Results], None],
+    results: Results, evidence: Evidence, evaluators: Evaluators, say: Callable[[str], None], kept: _Kept
 ) -> None:
     flaw, scale = _flaw(evidence), _scale(evidence)
     for name, options in evaluators.items():
@@ -99,8 +118,7 @@ def _judge_one(
         for score in findings.scores:
             results.add(evidence, canonical, score)
         results.drawings |= {(evidence.model, key): drawing for key, drawing in findings.drawings.items()}
-        results.compare()
-        keep(results)
+        kept.refresh()
 
 
 def _flaw(evidence: Evidence) -> str:

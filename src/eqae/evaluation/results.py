@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,7 @@ class Results:
 
 
 def _plain(entry: Row | Difference | Choice) -> dict[str, Any]:
-    return {key: _finite(value) for key, value in asdict(entry).items()}
+    return {key: _finite(value) for key, value in vars(entry).items()}
 
 
 def _finite(value: Any) -> Any:
