@@ -7,13 +7,14 @@ from scipy import stats
 from eqae.evaluation.bootstrap import (
     bootstrap_agreement,
     bootstrap_mean,
+    bootstrap_statistic,
     centred_interval,
     draw_interval,
     even_groups,
     jackknife_interval,
     leave_out,
 )
-from eqae.evaluation.cluster_metrics import METRICS, clustering_accuracy
+from eqae.evaluation.cluster_metrics import METRICS, clustering_accuracy, contingency
 
 
 def test_the_interval_of_a_mean_is_that_of_the_central_limit_theorem() -> None:
@@ -45,9 +46,8 @@ def test_the_interval_brackets_the_mean_and_is_the_same_each_time(values: list[f
 
 
 def test_one_image_has_no_interval() -> None:
-    one = np.zeros(1, np.int64)
     assert bootstrap_mean([0.5], 0) == (None, None)
-    assert bootstrap_agreement(clustering_accuracy, one, one, 0) == (None, None)
+    assert bootstrap_agreement(clustering_accuracy, np.ones((1, 1), np.int64), 0) == (None, None)
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -56,17 +56,19 @@ def test_the_interval_of_a_clustering_metric_brackets_it(name: str, right: float
     rng = np.random.default_rng(0)
     labels = np.arange(90) % 3
     clusters = np.where(rng.random(90) < right, labels, rng.integers(3, size=90))
-    low, high = bootstrap_agreement(METRICS[name], clusters, labels, seed=0)
+    table = contingency(clusters, labels)
+    low, high = bootstrap_agreement(METRICS[name], table, seed=0)
     assert low is not None
     assert high is not None
-    assert low <= METRICS[name](clusters, labels) <= high <= 1 + 1e-6
+    assert low <= METRICS[name](table) <= high <= 1 + 1e-6
     assert (high - low < 1e-6) == (right == 1.0)
 
 
 def test_the_bias_of_resampling_does_not_shift_the_interval() -> None:
     clusters, labels = np.random.default_rng(0).integers(5, size=(2, 100))  # no agreement, but chance finds some
-    value = METRICS["nmi"](clusters, labels)
-    low, high = bootstrap_agreement(METRICS["nmi"], clusters, labels, seed=0)
+    table = contingency(clusters, labels)
+    value = float(METRICS["nmi"](table))
+    low, high = bootstrap_agreement(METRICS["nmi"], table, seed=0)
     assert low is not None
     assert high is not None
     assert (low + high) / 2 == pytest.approx(value, abs=0.2 * (high - low))
@@ -75,10 +77,34 @@ def test_the_bias_of_resampling_does_not_shift_the_interval() -> None:
 def test_the_interval_of_accuracy_is_that_of_a_share() -> None:
     labels = np.arange(3_000) % 3
     clusters = np.where(np.random.default_rng(0).random(3_000) < 0.7, labels, (labels + 1) % 3)
-    low, high = bootstrap_agreement(clustering_accuracy, clusters, labels, seed=0)
-    share = clustering_accuracy(clusters, labels)
+    table = contingency(clusters, labels)
+    low, high = bootstrap_agreement(clustering_accuracy, table, seed=0)
+    share = float(clustering_accuracy(table))
     expected = stats.norm.interval(0.95, share, np.sqrt(share * (1 - share) / 3_000))
     assert (low, high) == pytest.approx(expected, abs=0.005)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_the_interval_of_a_clustering_metric_is_that_of_resampled_images(name: str) -> None:
+    rng = np.random.default_rng(1)
+    labels = np.arange(400) % 4
+    clusters = np.where(rng.random(400) < 0.6, labels, rng.integers(4, size=400))
+    table = contingency(clusters, labels)
+    low, high = bootstrap_agreement(METRICS[name], table, seed=0)
+    slow_low, slow_high = bootstrap_statistic(
+        lambda draw: float(METRICS[name](contingency(clusters[draw], labels[draw]))),
+        float(METRICS[name](table)), 400, seed=0, resamples=2_000,
+    )  # fmt: skip
+    assert low is not None
+    assert slow_low is not None
+    assert (low, high) == pytest.approx((slow_low, slow_high), abs=0.15 * (slow_high - slow_low))
+
+
+def test_tables_too_many_to_resample_at_once_give_the_same_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = np.random.default_rng(0).integers(9, size=(7, 5))
+    at_once = bootstrap_agreement(METRICS["ari"], table, seed=0)
+    monkeypatch.setattr("eqae.evaluation.bootstrap.BLOCK", 100)
+    assert bootstrap_agreement(METRICS["ari"], table, seed=0) == at_once
 
 
 def test_the_interval_over_draws_is_students() -> None:

@@ -8,11 +8,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from eqae.evaluation.cluster_metrics import Agreement
 from eqae.evaluation.evidence import IntArray
 
 Interval = tuple[float | None, float | None]
 
 LEVEL = 0.95
+RESAMPLES = 200
+"""Of statistics that are no means, which take longer to compute."""
+BLOCK = 1_000_000
+"""Cells of contingency tables that are resampled at once, some tens of megabytes."""
 LARGE = 50_000
 """Images beyond which a mean is normal to all digits shown, and resampling would cost gigabytes."""
 
@@ -41,29 +46,38 @@ def bootstrap_mean(values: ArrayLike, seed: int) -> Interval:
     return _around(float(values.mean()), float(interval.low), float(interval.high))
 
 
-def bootstrap_agreement(
-    metric: Callable[[IntArray, IntArray], float], clusters: IntArray, labels: IntArray, seed: int
-) -> Interval:
+def bootstrap_agreement(metric: Agreement, table: IntArray, seed: int) -> Interval:
     """Interval of a clustering metric whose value does not exceed 1, from 200 resamples of the images.
 
+    Images in one cell of the table are alike to the metric: a resample of them is a multinomial draw of the cells.
     Resampling adds a bias to such metrics (the best matching, and mutual information, gain from chance), so the
     spread of the resamples is centred on the value itself.
 
     Args:
-        metric: function of ``clusters (N,)`` and ``labels (N,)``.
-        clusters, labels: what was assigned and what is true.
+        metric: of :mod:`eqae.evaluation.cluster_metrics`.
+        table: number of images by cluster and class, ``(clusters, classes)``.
         seed: of the resampling.
 
     Returns:
         ``(low, high)``, or ``(None, None)`` for fewer than two images.
     """
-    value = metric(clusters, labels)
-    low, high = bootstrap_statistic(lambda draw: metric(clusters[draw], labels[draw]), value, len(labels), seed)
+    images, value = int(table.sum()), float(metric(table))
+    if images < 2:
+        return None, None
+    filled = table > 0
+    draws = np.random.default_rng(seed).multinomial(images, table[filled] / images, size=RESAMPLES)
+    resampled = np.empty(RESAMPLES)
+    block = max(1, BLOCK // table.size)
+    for start in range(0, RESAMPLES, block):
+        tables = np.zeros((len(draws[start : start + block]), *table.shape), np.int64)
+        tables[:, filled] = draws[start : start + block]
+        resampled[start : start + block] = metric(tables)
+    low, high = centred_interval(value, resampled)
     return low, None if high is None else max(value, min(1.0, high))
 
 
 def bootstrap_statistic(
-    statistic: Callable[[IntArray], float], value: float, images: int, seed: int, resamples: int = 200
+    statistic: Callable[[IntArray], float], value: float, images: int, seed: int, resamples: int = RESAMPLES
 ) -> Interval:
     """Interval of any statistic of the images, from the spread of its resamples centred on ``value``.
 

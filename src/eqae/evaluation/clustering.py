@@ -14,7 +14,7 @@ from sklearn.mixture import GaussianMixture
 
 from eqae.data.base import UNLABELED
 from eqae.evaluation.bootstrap import bootstrap_agreement, bootstrap_mean
-from eqae.evaluation.cluster_metrics import BY_IMAGE, METRICS
+from eqae.evaluation.cluster_metrics import BY_IMAGE, METRICS, contingency
 from eqae.evaluation.clusters import Clusters, describe_clusters, number_of_clusters
 from eqae.evaluation.declaration import evaluator
 from eqae.evaluation.evidence import Evidence, Findings, FloatArray, IntArray, NotAvailable, Score
@@ -101,12 +101,12 @@ def _agreement(clusterer: str, clusters: IntArray, labels: IntArray, seed: int) 
         why = "a single class" if classes else "no training image has a label"
         return [unavailable(f"{clusterer}_{name}", why, n=int(known.sum())) for name in METRICS]
     clusters, labels = clusters[known].astype(np.int64), labels[known]
+    table = contingency(clusters, labels)
     scores = []
     for name, metric in METRICS.items():
-        low, high = bootstrap_agreement(metric, clusters, labels, seed)
+        low, high = bootstrap_agreement(metric, table, seed)
         samples = np.asarray(BY_IMAGE[name](clusters, labels), np.float64) if name in BY_IMAGE else None
-        value = metric(clusters, labels)
-        scores.append(Score(f"{clusterer}_{name}", value, low, high, True, len(labels), samples=samples))
+        scores.append(Score(f"{clusterer}_{name}", float(metric(table)), low, high, True, len(labels), samples=samples))
     return scores
 
 

@@ -13,7 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from eqae.data.base import UNLABELED
 from eqae.evaluation.bootstrap import draw_interval
-from eqae.evaluation.cluster_metrics import adjusted_rand_index
+from eqae.evaluation.cluster_metrics import adjusted_rand_index, contingency
 from eqae.evaluation.clustering import DIMENSIONS
 from eqae.evaluation.clusters import number_of_clusters
 from eqae.evaluation.declaration import Scale, evaluator
@@ -81,7 +81,7 @@ def _coordinates(evidence: Evidence) -> FloatArray:
 def _stability(coordinates: FloatArray, count: int, seed: int) -> Score:
     rng = np.random.default_rng(seed)
     pairs = [[_clusters_of_part(coordinates, count, rng) for _ in range(2)] for _ in range(PAIRS)]
-    agreement = np.array([adjusted_rand_index(one, other) for one, other in pairs])
+    agreement = np.array([adjusted_rand_index(contingency(one, other)) for one, other in pairs])
     low, high = draw_interval(agreement, least=-1.0)
     return Score("cluster_stability", float(agreement.mean()), low, high, True, len(coordinates))
 

@@ -11,7 +11,7 @@ from scipy.spatial.distance import pdist
 from scipy.stats import entropy, spearmanr
 from sklearn.metrics import roc_auc_score
 
-from eqae.evaluation.cluster_metrics import purity
+from eqae.evaluation.cluster_metrics import contingency, purity
 from eqae.evaluation.evidence import Evidence, Findings, NotAvailable, Score
 from eqae.evaluation.geometry.boundary import boundary_points, bounded_distances, nearest_boundary
 from eqae.evaluation.geometry.class_distances import region_distances
@@ -146,8 +146,8 @@ def test_many_classes_and_no_right_answers_give_no_matrix(make_evidence: MakeEvi
 def test_purity_and_auc_are_those_that_exist(make_evidence: MakeEvidence, monkeypatch: pytest.MonkeyPatch) -> None:
     evidence = make_evidence(separation=1.0)
     said = linear_probe(evidence).predict(evidence.test.upright)
-    assert scores(evaluate_regions(evidence))["region_purity"].value == purity(said, evidence.test.labels)
-    monkeypatch.setattr(f"{evaluate_regions.__module__}.purity", lambda *_: 0.25)
+    assert scores(evaluate_regions(evidence))["region_purity"].value == purity(contingency(said, evidence.test.labels))
+    monkeypatch.setattr(f"{evaluate_regions.__module__}.purity", lambda tables: np.full(tables.shape[:-2], 0.25))
     monkeypatch.setattr(f"{evaluate_regions.__module__}.roc_auc_score", lambda *_: 0.75)
     found = scores(evaluate_regions(evidence))
     assert found["region_purity"].value == 0.25

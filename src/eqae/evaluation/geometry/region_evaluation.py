@@ -15,8 +15,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
 from eqae.data.base import UNLABELED
-from eqae.evaluation.bootstrap import bootstrap_statistic
-from eqae.evaluation.cluster_metrics import purity
+from eqae.evaluation.bootstrap import bootstrap_agreement, bootstrap_statistic
+from eqae.evaluation.cluster_metrics import contingency, purity
 from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Findings, FloatArray, IntArray, NotAvailable, Score
 from eqae.evaluation.geometry.boundary import boundary_points, bounded_distances, nearest_boundary
@@ -218,8 +218,9 @@ def _purity(case: _Case) -> Score:
         return unavailable("region_purity", "no labelled test images")
     _, truth = np.unique(case.labels[known], return_inverse=True)
     _, said = np.unique(case.said[known], return_inverse=True)
-
-    return _bootstrapped("region_purity", lambda draw: purity(said[draw], truth[draw]), len(truth), case.seed)
+    table = contingency(said, truth)
+    low, high = bootstrap_agreement(purity, table, case.seed)
+    return Score("region_purity", float(purity(table)), low, high, True, len(truth))
 
 
 def _neighbour_share(evidence: Evidence, case: _Case) -> Score:
