@@ -17,7 +17,9 @@ from eqae.commands.train import main
 from eqae.config import parse_config
 from eqae.yaml_file import read_yaml
 
-SHIPPED = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"))
+DEFAULT = "eqae_p4m.yaml"
+"""The config whose run, ``finished``, most tests look at."""
+SHIPPED = sorted({str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml")} - {DEFAULT})
 FILES = {
     "config.yaml", "metrics.csv", "last.ckpt", "model.safetensors", "manifest.json", "results.json", "results.csv",
     "report.html", "README.md",
@@ -42,20 +44,28 @@ def test_a_shipped_config_trains_and_leaves_a_whole_run(
 ) -> None:
     assert main(tiny(config, *ADAPTED.get(config, []))) == 0
     name = parse_config(read_yaml(CONFIGS / config)).name
-    run = tmp_path / name
-    assert {path.name for path in run.iterdir() if path.is_file()} == FILES
+    assert_whole(tmp_path / name)
     printed = capsys.readouterr().out
     assert "report" in printed
-    assert str(run / "report.html") in printed
-    assert not list(tmp_path.rglob("*.tmp"))
+    assert str(tmp_path / name / "report.html") in printed
+
+
+def assert_whole(run: Path) -> None:
+    """The run has every file that is promised and nothing that was only on the way."""
+    assert {path.name for path in run.iterdir() if path.is_file()} == FILES
+    assert not list(run.parent.rglob("*.tmp"))
 
 
 @pytest.fixture(scope="module")
 def finished(tiny_npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of configs/eqae_p4m.yaml with all its baselines."""
+    """A run of the default config with all its baselines."""
     folder = tmp_path_factory.mktemp("finished")
-    assert main(tiny_arguments("eqae_p4m.yaml", tiny_npz, folder, "training.epochs=2")) == 0
+    assert main(tiny_arguments(DEFAULT, tiny_npz, folder, "training.epochs=2")) == 0
     return folder / "eqae_p4m"
+
+
+def test_the_default_config_leaves_a_whole_run(finished: Path) -> None:
+    assert_whole(finished)
 
 
 def test_results_have_the_promised_columns_and_judge_every_model(finished: Path) -> None:
@@ -173,7 +183,7 @@ def test_a_finished_run_is_not_overwritten(tiny: Arguments, tmp_path: Path, caps
 def test_a_mistake_gets_one_message_and_writes_nothing(
     arguments: list[str], message: str, tiny: Arguments, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(tiny("eqae_p4m.yaml", *arguments)) == 2
+    assert main(tiny(DEFAULT, *arguments)) == 2
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
