@@ -30,12 +30,14 @@ NETWORKS = (
 VARIANTS = {
     "clusters_wide": ("clusters", ("model.fields=[8,12]",)),
     "contrast_d12": ("clusters", ("model.fields=[8,12]", "objective={contrastive: {temperature: 0.2}}")),
+    "supervised_turned": ("supervised", ("augmentation={orientation: so2}",)),
     "supervised_d4": ("supervised", ("model.group=D4",)),
     "supervised_c16": ("supervised", ("model.group=C16", "model.fields=[6,10]")),
     "supervised_d8": ("supervised", ("model.group=D8", "model.fields=[6,10]")),
     "supervised_wide": ("supervised", ("model.group=C16", "model.fields=[12,20,28]")),
 }
-"""Networks that change a few keys of another's file: wider, without the objective ``neighbours``, of other groups."""
+"""Networks that change a few keys of another's file: wider, without the objective ``neighbours``, of other groups,
+turned alone."""
 DATA = {
     "o2-mnist-12k": ("data={name: o2-mnist-12k}",),
     "so2-mnist-12k": ("data={name: so2-mnist-12k}", "augmentation.orientation=so2"),
@@ -47,6 +49,7 @@ DATA = {
 TRAINED_ON = {
     "clusters_wide": ("o2-mnist-12k",),
     "contrast_d12": ("o2-mnist-12k", "plankton", "bccd"),
+    "supervised_turned": ("so2-mnist-12k",),
     "supervised_d4": ("so2-mnist-12k",),
     "supervised_c16": ("so2-mnist-12k",),
     "supervised_d8": ("so2-mnist-12k",),
@@ -113,6 +116,7 @@ LINES = (
     Line("PCA", "cnn", "+pca"),
     Line("ResNet-18, random weights", "cnn", "+backbone"),
     Line("*supervised (all labels)*", "supervised"),
+    Line("*supervised, turned and no other shapes*", "supervised_turned"),
     Line("*supervised, D4*", "supervised_d4"),
     Line("*supervised, C16*", "supervised_c16"),
     Line("*supervised, D8*", "supervised_d8"),

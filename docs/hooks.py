@@ -126,6 +126,21 @@ def choices() -> Iterator[str]:
     yield from _table(titles, said, code=False)
 
 
+def centre_of_mass() -> Iterator[str]:
+    """What a linear probe makes of digits whose centre of mass was moved, a line a network."""
+    rows = _read("centre_of_mass")["rows"]
+    found = {(row["run"], row["head"], row["data"], row["centre of mass"]): row for row in rows}
+    networks = dict.fromkeys(key[:3] for key in found)
+    places = dict.fromkeys(row["centre of mass"] for row in rows)
+    ends = [(pair, place) for pair in ("6 and 9", "2 and 5") for place in ("as it is", "on the other side")]
+    titles = (*(f"error, {place}" for place in places), *(f"{pair} exchanged, {place}" for pair, place in ends))
+    said = ((f"{run.rpartition('-s')[0] or run}:{head}", f"`{data}`",
+             *(f"{found[run, head, data, place]['error']:.1%}" for place in places),
+             *(f"{found[run, head, data, place][f'{pair} exchanged']:.0%}" for pair, place in ends))
+            for run, head, data in networks)  # fmt: skip
+    yield from _table(("network and head", "images", *titles), said)
+
+
 def _lost(choice: Choice | None) -> str:
     return "–" if choice is None else f"{100 * choice.regret:.1f} ({rank_text(choice)})"
 
@@ -178,4 +193,5 @@ def _table(titles: Iterable[str], rows: Iterable[Iterable[str]], *, code: bool =
 
 TABLES: dict[str, Callable[..., Iterator[str]]] = {
     "keys": keys, "options": options, "figures": figures, "record": record, "rivals": rivals, "choices": choices,
+    "centre_of_mass": centre_of_mass,
 }  # fmt: skip

@@ -240,6 +240,8 @@ DATASETS = Registry(
         "mnist": "eqae.data.mnist:load_mnist",
         "o2-mnist-12k": "eqae.data.mnist:load_o2_mnist_12k",
         "so2-mnist-12k": "eqae.data.mnist:load_so2_mnist_12k",
+        "o2-mnist-centred-12k": "eqae.data.mnist:load_o2_mnist_centred_12k",
+        "so2-mnist-centred-12k": "eqae.data.mnist:load_so2_mnist_centred_12k",
         "fashion-mnist": "eqae.data.mnist:load_fashion_mnist",
         "o2-fashion-12k": "eqae.data.mnist:load_o2_fashion_12k",
         "so2-fashion-12k": "eqae.data.mnist:load_so2_fashion_12k",

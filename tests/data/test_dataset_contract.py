@@ -20,6 +20,7 @@ ANYWHERE = [pytest.param(name, marks=() if name in EMBEDDED | SYNTHETIC else pyt
 COUNTS = {
     "digits": (1297, 500), "o2-digits": (1297, 500), "mnist": (60_000, 10_000), "fashion-mnist": (60_000, 10_000),
     "o2-mnist-12k": (12_000, 10_000), "so2-mnist-12k": (12_000, 10_000), "o2-fashion-12k": (12_000, 10_000),
+    "o2-mnist-centred-12k": (12_000, 10_000), "so2-mnist-centred-12k": (12_000, 10_000),
     "so2-fashion-12k": (12_000, 10_000), "plankton": (24_140, 6_196),
 }  # fmt: skip
 

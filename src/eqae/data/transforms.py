@@ -21,7 +21,14 @@ BENDS = 4
 """Control points of an elastic deformation along each axis."""
 
 
-def rotate(images: Tensor, degrees: float | Tensor, *, mode: Mode = "bicubic", padding: Padding = "border") -> Tensor:
+def rotate(
+    images: Tensor,
+    degrees: float | Tensor,
+    *,
+    mode: Mode = "bicubic",
+    padding: Padding = "border",
+    about: Tensor | None = None,
+) -> Tensor:
     """Images turned counter-clockwise about their centre.
 
     Args:
@@ -29,23 +36,33 @@ def rotate(images: Tensor, degrees: float | Tensor, *, mode: Mode = "bicubic", p
         degrees: one angle, or one an image, ``(B,)``.
         mode: bicubic blurs least but overshoots at edges, so values may leave [0, 1] by a little; bilinear does not.
         padding: what lies outside the image: its nearest border pixel, or zeros.
+        about: instead of the centre, where to turn each image, right of it and below, in pixels ``(B, 2)``; this
+            point comes to lie in the centre, by the same interpolation.
 
     Returns:
         ``(B, C, H, W)`` of the same type and device.
     """
     # In float64, so that quarter turns are exact and the angle itself adds no error.
     angles = torch.deg2rad(torch.as_tensor(degrees, dtype=torch.float64)).expand(images.shape[0])
-    cos, sin, zero = angles.cos(), angles.sin(), torch.zeros_like(angles)
+    cos, sin = angles.cos(), angles.sin()
     height, width = images.shape[-2:]
+    point = torch.zeros(len(images), 2, dtype=torch.float64) if about is None else about.to(angles)
     # Coordinates run from -1 to 1 along both axes; the ratios keep rectangles from being sheared.
-    rows = [cos, -sin * height / width, zero, sin * width / height, cos, zero]
+    right, below = 2 * point[:, 0] / width, 2 * point[:, 1] / height
+    rows = [cos, -sin * height / width, right, sin * width / height, cos, below]
     matrix = torch.stack(rows, dim=1).view(-1, 2, 3).to(images)
     grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode=mode, padding_mode=padding, align_corners=False)
 
 
 def mirror_then_rotate(
-    images: Tensor, mirrored: Tensor, degrees: Tensor, *, mode: Mode = "bilinear", padding: Padding = "zeros"
+    images: Tensor,
+    mirrored: Tensor,
+    degrees: Tensor,
+    *,
+    mode: Mode = "bilinear",
+    padding: Padding = "zeros",
+    about_mass: bool = False,
 ) -> Tensor:
     """Each image mirrored left-right where ``mirrored`` says so, then turned counter-clockwise.
 
@@ -55,12 +72,25 @@ def mirror_then_rotate(
         degrees: ``(B,)``.
         mode: see :func:`rotate`.
         padding: see :func:`rotate`.
+        about_mass: whether images are turned about their centre of mass, which then lies in the middle.
 
     Returns:
         ``(B, C, H, W)``.
     """
-    chosen = mirrored.to(images.device).view(-1, 1, 1, 1)
-    return rotate(torch.where(chosen, images.flip(-1), images), degrees, mode=mode, padding=padding)
+    images = torch.where(mirrored.to(images.device).view(-1, 1, 1, 1), images.flip(-1), images)
+    about = centre_of_mass(images) if about_mass else None
+    return rotate(images, degrees, mode=mode, padding=padding, about=about)
+
+
+def centre_of_mass(images: Tensor) -> Tensor:
+    """Where the mean of the brightness of images ``(B, C, H, W)`` lies, right of the middle and below, in pixels
+    ``(B, 2)``; in the middle for a black image.
+    """
+    mass = images.double().sum(1)
+    total = mass.sum((1, 2))
+    along = (torch.arange(side, device=images.device) - (side - 1) / 2 for side in (images.shape[-1], images.shape[-2]))
+    sums = [profile @ places.double() for profile, places in zip((mass.sum(1), mass.sum(2)), along, strict=True)]
+    return torch.stack(sums, dim=1) / total.clamp_min(torch.finfo(torch.float64).tiny).unsqueeze(1)
 
 
 def deform(
