@@ -6,8 +6,9 @@ MNIST puts the centre of mass of each digit half a pixel right of and below the 
 turned about the middle, as those of ``so2-mnist-12k`` and ``o2-mnist-12k``, keep that offset in the frame of the digit:
 it tells which way was up, hence 6 from 9, and where mirrors are in the law, 2 from 5. A linear probe on the features
 of a run's training images is judged here on test images that were moved by a fraction of a pixel, so that the centre of
-mass lies on the other side of the middle, in it, or as far from it as before in a random direction. Features of shapes
-alone give the same answers everywhere.
+mass lies on the other side of the middle, in it, or as far from it as before in a random direction. Moved outwards
+instead, twice as far from the middle, they show what moving alone does. Features of shapes alone give the same answers
+everywhere.
 """
 
 from __future__ import annotations
@@ -50,12 +51,13 @@ def moved(images: Tensor, pixels: Tensor) -> Tensor:
 
 
 def placed(images: Tensor) -> dict[str, Tensor]:
-    """The images, and three times as often moved."""
+    """The images, and the same moved to four other places."""
     offset = centre_of_mass(images).float()
     aside = torch.randn(offset.shape, generator=torch.Generator().manual_seed(0))
     aside = aside / aside.norm(dim=1, keepdim=True) * offset.norm(dim=1, keepdim=True)
     return {
         "as it is": images,
+        "twice as far": moved(images, offset),
         "anywhere": moved(images, aside - offset),
         "in the middle": moved(images, -offset),
         "on the other side": moved(images, -2 * offset),

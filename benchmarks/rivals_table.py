@@ -1,4 +1,4 @@
-"""Ours and their rivals, judged by one loop on five datasets: trains what is missing, prints, writes JSON.
+"""Ours and their rivals, judged by one loop on six datasets: trains what is missing, prints, writes JSON.
 
     uv run benchmarks/rivals_table.py --seeds 3 --root PATH
 
@@ -41,6 +41,7 @@ turned alone."""
 DATA = {
     "o2-mnist-12k": ("data={name: o2-mnist-12k}",),
     "so2-mnist-12k": ("data={name: so2-mnist-12k}", "augmentation.orientation=so2"),
+    "o2-mnist-centred-12k": ("data={name: o2-mnist-centred-12k}",),
     "o2-fashion-12k": ("data={name: o2-fashion-12k}",),
     "plankton": ("data={name: plankton, size: 32}",),
     "bccd": ("data={name: npz, path: bccd_cells/bccd40.npz}",),

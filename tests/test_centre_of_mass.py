@@ -49,6 +49,7 @@ def test_the_centre_of_mass_lies_where_a_row_says(study: ModuleType, blobs: torc
         centre_of_mass(places["in the middle"]), torch.zeros(20, 2, dtype=torch.float64), atol=0.01, rtol=0
     )
     torch.testing.assert_close(centre_of_mass(places["on the other side"]), -before, atol=0.01, rtol=0)
+    torch.testing.assert_close(centre_of_mass(places["twice as far"]), 2 * before, atol=0.01, rtol=0)
     anywhere = centre_of_mass(places["anywhere"])
     torch.testing.assert_close(anywhere.norm(dim=1), before.norm(dim=1), atol=0.01, rtol=0)
     assert (anywhere - before).norm(dim=1).max() > 1
