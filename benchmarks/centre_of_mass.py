@@ -15,20 +15,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sklearn
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -37,6 +32,8 @@ from eqae.checkpoint import load_checkpoint
 from eqae.data import load_dataset
 from eqae.data.base import Dataset
 from eqae.data.transforms import centre_of_mass
+from eqae.evaluation.linear_probe import fit_probe
+from recorded_runs import this_machine
 
 ALIKE = ((6, 9), (2, 5))
 """Digits that a half turn, or a mirror, makes look like the other."""
@@ -76,8 +73,7 @@ def figures(said: NDArray[np.int64], true: NDArray[np.int64]) -> dict[str, float
 def judged(run: Path, head: str, data: Dataset, count: int) -> list[dict[str, Any]]:
     """A row for each place of the centre of mass: the figures of the first ``count`` test images."""
     extractor = eqae.load_extractor(run, head=head)
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    probe.fit(extractor.transform(data.train.batch(slice(None))), data.train.labels.numpy())
+    probe = fit_probe(extractor.transform(data.train.batch(slice(None))), data.train.labels.numpy(), seed=0)
     test, true = data.test.batch(slice(0, count)), data.test.labels[:count].numpy()
     return [
         {"run": run.name, "head": head, "centre of mass": place}
@@ -109,24 +105,10 @@ def main() -> None:
         data = load_dataset(name, asked.root, {})
         rows = judged(Path(run), head or "mean_max", data, asked.images)
         Console().print(shown(rows, name))
-        found += [{"data": name, "images": asked.images, **row} for row in rows]
+        found += [{"data": name, **row} for row in rows]
     if asked.json:
-        keep(found, asked.json)
-
-
-def identity(row: dict[str, Any]) -> tuple[str, str, str]:
-    """What is judged in a row."""
-    return row["data"], row["run"], row["head"]
-
-
-def keep(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Add rows to a file, in the place of those of the same runs; several calls may fill it."""
-    new = {identity(row) for row in rows}
-    old = json.loads(path.read_text())["rows"] if path.is_file() else []
-    machine = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    facts: dict[str, Any] = {"machine": machine, "torch": torch.__version__, "scikit-learn": sklearn.__version__}
-    facts["rows"] = [*(row for row in old if identity(row) not in new), *rows]
-    path.write_text(json.dumps(facts, indent=1) + "\n")
+        facts = {**this_machine(), "images": asked.images, "rows": found}
+        asked.json.write_text(json.dumps(facts, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -14,15 +12,11 @@ import torch
 
 from eqae.data.transforms import centre_of_mass
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-
 
 @pytest.fixture(scope="module")
-def study() -> Iterator[ModuleType]:
+def study(benchmarks: Path) -> ModuleType:
     """The script, as a module."""
-    sys.path.insert(0, str(BENCHMARKS))
-    yield __import__("centre_of_mass")
-    sys.path.remove(str(BENCHMARKS))
+    return import_module("centre_of_mass")
 
 
 @pytest.fixture
@@ -60,11 +54,3 @@ def test_an_exchange_is_counted_among_the_pair_alone(study: ModuleType) -> None:
     assert study.figures(said, true) == {
         "error": 5 / 8, "6 and 9 exchanged": 2 / 4, "2 and 5 exchanged": 1 / 2,
     }  # fmt: skip
-
-
-def test_a_file_takes_several_calls_and_forgets_what_is_measured_again(study: ModuleType, tmp_path: Path) -> None:
-    path = tmp_path / "rows.json"
-    rows = [{"data": "digits", "run": run, "head": "gram", "error": 0.1} for run in ("a", "b")]
-    study.keep(rows, path)
-    study.keep([rows[1] | {"error": 0.2}], path)
-    assert json.loads(path.read_text())["rows"] == [rows[0], rows[1] | {"error": 0.2}]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -12,21 +12,11 @@ import pytest
 
 from eqae.commands.resolving import read_config
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def benchmarks() -> Iterator[None]:
-    """The scripts can be imported."""
-    sys.path.insert(0, str(BENCHMARKS))
-    yield
-    sys.path.remove(str(BENCHMARKS))
-
 
 @pytest.fixture(scope="module", params=["paper_table", "rivals_table"])
-def table(request: pytest.FixtureRequest) -> ModuleType:
+def table(request: pytest.FixtureRequest, benchmarks: Path) -> ModuleType:
     """The script of a table, as a module."""
-    return __import__(request.param)
+    return import_module(request.param)
 
 
 def datasets(table: ModuleType) -> list[str]:

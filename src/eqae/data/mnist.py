@@ -90,8 +90,9 @@ def load_so2_fashion_12k(root: Path | None) -> Dataset:
 
 
 def _oriented(root: Path | None, family: _Family, name: str, *, reflections: bool, centred: bool = False) -> Dataset:
-    upright, sizes = _read(root, family), {"train": ORIENTED_TRAIN, "test": ORIENTED_TEST}
-    return orient_dataset(upright, name, reflections=reflections, centred=centred, **sizes)
+    return orient_dataset(
+        _read(root, family), name, reflections=reflections, centred=centred, train=ORIENTED_TRAIN, test=ORIENTED_TEST
+    )
 
 
 def _read(root: Path | None, family: _Family) -> Dataset:

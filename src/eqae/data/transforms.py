@@ -87,10 +87,9 @@ def centre_of_mass(images: Tensor) -> Tensor:
     ``(B, 2)``; in the middle for a black image.
     """
     mass = images.double().sum(1)
-    total = mass.sum((1, 2))
-    along = (torch.arange(side, device=images.device) - (side - 1) / 2 for side in (images.shape[-1], images.shape[-2]))
-    sums = [profile @ places.double() for profile, places in zip((mass.sum(1), mass.sum(2)), along, strict=True)]
-    return torch.stack(sums, dim=1) / total.clamp_min(torch.finfo(torch.float64).tiny).unsqueeze(1)
+    below, right = (torch.arange(side).to(mass) - (side - 1) / 2 for side in mass.shape[1:])
+    moments = torch.stack([mass.sum(1) @ right, mass.sum(2) @ below], dim=1)
+    return moments / mass.sum((1, 2)).clamp_min(torch.finfo(mass.dtype).tiny).unsqueeze(1)
 
 
 def deform(

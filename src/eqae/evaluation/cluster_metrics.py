@@ -34,8 +34,8 @@ def clustering_accuracy(tables: IntArray) -> DoubleArray:
     A cluster without a class of its own, and a class without a cluster, count as wrong.
     """
     flat = tables.reshape(-1, *tables.shape[-2:])
-    matched = [table[linear_sum_assignment(table, maximize=True)].sum() for table in flat]
-    return np.reshape(matched, tables.shape[:-2]) / tables.sum(axis=(-2, -1))
+    right = [table[linear_sum_assignment(table, maximize=True)].sum() for table in flat]
+    return np.reshape(right, tables.shape[:-2]) / tables.sum(axis=(-2, -1))
 
 
 def purity(tables: IntArray) -> DoubleArray:
