@@ -46,7 +46,7 @@ def rotate(
     angles = torch.deg2rad(torch.as_tensor(degrees, dtype=torch.float64)).expand(images.shape[0])
     cos, sin = angles.cos(), angles.sin()
     height, width = images.shape[-2:]
-    point = torch.zeros(len(images), 2, dtype=torch.float64) if about is None else about.to(angles)
+    point = angles.new_zeros(images.shape[0], 2) if about is None else about.to(angles)
     # Coordinates run from -1 to 1 along both axes; the ratios keep rectangles from being sheared.
     right, below = 2 * point[:, 0] / width, 2 * point[:, 1] / height
     rows = [cos, -sin * height / width, right, sin * width / height, cos, below]
