@@ -35,6 +35,10 @@ VARIANTS = {
     "supervised_c16": ("supervised", ("model.group=C16", "model.fields=[6,10]")),
     "supervised_d8": ("supervised", ("model.group=D8", "model.fields=[6,10]")),
     "supervised_wide": ("supervised", ("model.group=C16", "model.fields=[12,20,28]")),
+    "supervised_c16_turned": (
+        "supervised",
+        ("model.group=C16", "model.fields=[6,10]", "augmentation={orientation: so2}"),
+    ),
 }
 """Networks that change a few keys of another's file: wider, without the objective ``neighbours``, of other groups,
 turned alone."""
@@ -55,9 +59,10 @@ TRAINED_ON = {
     "supervised_c16": ("so2-mnist-12k",),
     "supervised_d8": ("so2-mnist-12k",),
     "supervised_wide": ("so2-mnist-12k",),
+    "supervised_c16_turned": ("so2-mnist-12k",),
 }
 """The datasets of the variants; of all others, every one."""
-LONGER = {"clusters_wide": 24, "contrast_d12": 24, "supervised_wide": 60}
+LONGER = {"clusters_wide": 24, "contrast_d12": 24, "supervised_wide": 60, "supervised_c16_turned": 60}
 """Epochs of what is trained for longer than its file says."""
 SHARE = {"plankton": 0.5, "bccd": 4.0}
 """Of these epochs, by the number of images: 12,000 on the digits, 24,000 and 2,000 here."""
@@ -122,6 +127,7 @@ LINES = (
     Line("*supervised, C16*", "supervised_c16"),
     Line("*supervised, D8*", "supervised_d8"),
     Line("*supervised, C16, wide*", "supervised_wide"),
+    Line("*supervised, C16, turned and no other shapes*", "supervised_c16_turned"),
 )
 COLUMNS = (
     ("LR", "linear_probe_accuracy", ".3f"),
