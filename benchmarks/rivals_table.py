@@ -28,7 +28,6 @@ NETWORKS = (
     "clusters", "contrast", "cnn", "cnn_contrast", "giae_style", "qae_style", "o2vae_style", "supervised",
 )  # fmt: skip
 VARIANTS = {
-    "clusters_wide": ("clusters", ("model.fields=[8,12]",)),
     "contrast_d12": ("clusters", ("model.fields=[8,12]", "objective={contrastive: {temperature: 0.2}}")),
     "supervised_turned": ("supervised", ("augmentation={orientation: so2}",)),
     "supervised_d4": ("supervised", ("model.group=D4",)),
@@ -52,7 +51,6 @@ DATA = {
 }
 """What makes a dataset of each name; everything else is as in the networks' files."""
 TRAINED_ON = {
-    "clusters_wide": ("o2-mnist-12k",),
     "contrast_d12": ("o2-mnist-12k", "plankton", "bccd"),
     "supervised_turned": ("so2-mnist-12k",),
     "supervised_d4": ("so2-mnist-12k",),
@@ -62,7 +60,7 @@ TRAINED_ON = {
     "supervised_c16_turned": ("so2-mnist-12k",),
 }
 """The datasets of the variants; of all others, every one."""
-LONGER = {"clusters_wide": 24, "contrast_d12": 24, "supervised_wide": 60, "supervised_c16_turned": 60}
+LONGER = {"contrast_d12": 24, "supervised_wide": 60, "supervised_c16_turned": 60}
 """Epochs of what is trained for longer than its file says."""
 SHARE = {"plankton": 0.5, "bccd": 4.0}
 """Of these epochs, by the number of images: 12,000 on the digits, 24,000 and 2,000 here."""
@@ -102,9 +100,6 @@ LINES = (
     Line("**contrast and neighbours, max** (ours)", "clusters", "max"),
     Line("**contrast and neighbours, Gram** (ours)", "clusters", "gram"),
     Line("contrast and neighbours, Gram, signed roots, unit length (ours)", "clusters", "gram,post=signed_root+l2"),
-    Line("contrast and neighbours, wide (ours)", "clusters_wide"),
-    Line("contrast and neighbours, wide, max (ours)", "clusters_wide", "max"),
-    Line("contrast and neighbours, wide, Gram (ours)", "clusters_wide", "gram"),
     Line("contrast, D12, wide (ours)", "contrast_d12"),
     Line("contrast, D12, wide, max (ours)", "contrast_d12", "max"),
     Line("contrast, D12, wide, Gram (ours)", "contrast_d12", "gram"),
@@ -164,7 +159,7 @@ def overrides(data: str, network: str) -> list[str]:
         asked += TURNS_ALONE.get(network, ())
     if network in VARIANTS:
         asked += VARIANTS[network][1]
-    if network in ("clusters", "clusters_wide"):
+    if network == "clusters":
         asked += [f"objective.neighbours.clusters={CLASSES[data]}"] if data in CLASSES else []
     return asked
 
