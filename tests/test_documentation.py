@@ -23,7 +23,7 @@ from eqae.commands.shell import key_help
 from eqae.commands.train import main
 from eqae.config import check_names, parse_config
 from eqae.heads.postprocessing import Step
-from eqae.registry import DATASETS, EVALUATORS, GROUPS, HEADS, MODELS, OBJECTIVES
+from eqae.registry import DATASETS, EVALUATORS, GROUPS, HEADS, MODELS, OBJECTIVES, Registry
 from eqae.yaml_file import apply_overrides
 
 ROOT = Path(__file__).parents[1]
@@ -188,6 +188,13 @@ def test_the_page_on_choosing_knows_every_name() -> None:
 def test_the_page_on_metrics_has_a_section_for_every_evaluator() -> None:
     sections = re.findall(r"^## (\w+)$", (DOCS / "metrics.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(sections) == sorted(EVALUATORS)
+
+
+@pytest.mark.parametrize("registry", [HEADS, MODELS, DATASETS, OBJECTIVES], ids=lambda registry: registry.kind)
+def test_the_reference_has_every_registered_name(registry: Registry) -> None:
+    page = (DOCS / "reference.md").read_text(encoding="utf-8")
+    named = re.findall(r"::: eqae\.(?:\w+\.)*(\w+)", page)
+    assert [name for name in registry if registry.get(name).__name__ not in named] == []
 
 
 def test_the_reference_has_every_public_name() -> None:

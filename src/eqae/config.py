@@ -29,7 +29,7 @@ from pydantic import (
     model_validator,
 )
 
-from eqae.errors import ConfigError, Problem, suggest
+from eqae.errors import ConfigError, Problem, in_yaml_terms, suggest
 from eqae.registry import DATASETS, DEFAULT_EVALUATORS, EVALUATORS, HEADS, MODELS, OBJECTIVES, Registry
 
 Positive = Annotated[int, Field(gt=0, le=10**9)]
@@ -395,9 +395,7 @@ def _problem(error: Mapping[str, Any], source: str) -> Problem:
         return Problem(where, "unknown key", "a key of the schema", suggest(location[-1], _siblings(location[:-1])))
     if error["type"] == "missing":
         return Problem(where, "missing", "a value")
-    expected = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    expected = re.sub(r"a valid dictionary( or instance of \w+)?", "a section of key: value lines", expected)
-    return Problem(where, f"found {error['input']!r}"[:200], expected.replace("a valid tuple", "a list"))
+    return Problem(where, f"found {error['input']!r}"[:200], in_yaml_terms(error["msg"]))
 
 
 _UNION_MEMBER = re.compile(r"constrained-|literal\[|function-|\[key\]")

@@ -7,6 +7,7 @@ of this package and keeps its traceback.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -67,6 +68,13 @@ class CheckpointError(EqaeError):
 
 class TrainingDiverged(EqaeError):  # noqa: N818 - it names an event, as StopIteration does
     """A loss, gradient or weight that is no longer finite."""
+
+
+def in_yaml_terms(message: str) -> str:
+    """What pydantic says it expected, in words of someone who writes YAML."""
+    expected = message.removeprefix("Input should be ").removeprefix("Value error, ")
+    expected = re.sub(r"a valid dictionary( or instance of \w+)?", "a section of key: value lines", expected)
+    return expected.replace("a valid tuple", "a list")
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

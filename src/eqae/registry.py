@@ -16,19 +16,28 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any, get_type_hints
 
-from eqae.errors import ConfigError, Problem, suggest
+from eqae.errors import ConfigError, Problem, in_yaml_terms, suggest
 
 
 class Registry:
     """An ordered table of names of one kind.
+
+    Args:
+        kind: what the names stand for, in messages.
+        entries: ``"module:attribute"`` by name.
+        aliases: names by other spellings.
+        beside: a key that a config holds beside the options, so that no option can have its name.
 
     Example:
         >>> HEADS.names()[:2]
         ('mean', 'max')
     """
 
-    def __init__(self, kind: str, entries: Mapping[str, str], aliases: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, kind: str, entries: Mapping[str, str], aliases: Mapping[str, str] | None = None, *, beside: str = ""
+    ) -> None:
         self.kind = kind
+        self.beside = beside
         self._targets: dict[str, Any] = dict(entries)
         self._aliases = dict(aliases or {})
 
@@ -98,7 +107,14 @@ class Registry:
         Raises:
             ConfigError: as :meth:`build`.
         """
-        check_options(self.get(name, where), options, where, provided)
+        self._checked(name, options, where, provided)
+
+    def _checked(self, name: str, options: Mapping[str, Any], where: str, provided: set[str]) -> dict[str, Any]:
+        target = self.get(name, where)
+        if self.beside in option_parameters(target, provided):
+            found = f"an option called {self.beside!r}"
+            raise ConfigError(f"{self.kind} {name!r}", found, "another name: that key has a meaning of its own")
+        return check_options(target, options, where, provided, self.beside)
 
     def build(self, name: str, options: Mapping[str, Any], where: str, **context: Any) -> Any:
         """Call what ``name`` stands for with ``context`` and the checked ``options``.
@@ -110,10 +126,10 @@ class Registry:
             context: arguments the framework provides; never taken from the user.
 
         Raises:
-            ConfigError: an unknown, missing or ill-typed option; all of them are named at once.
+            ConfigError: an unknown, missing or ill-typed option; all of them are named at once. Or one that nobody
+                could set, since a config reads its name otherwise.
         """
-        target = self.get(name, where)
-        return target(**context, **check_options(target, options, where, set(context)))
+        return self.get(name, where)(**context, **self._checked(name, options, where, set(context)))
 
 
 def option_parameters(target: Any, provided: set[str] | frozenset[str] = frozenset()) -> dict[str, inspect.Parameter]:
@@ -122,8 +138,10 @@ def option_parameters(target: Any, provided: set[str] | frozenset[str] = frozens
     return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in provided}
 
 
-def check_options(target: Any, options: Mapping[str, Any], where: str, provided: set[str]) -> dict[str, Any]:
-    """``options`` converted to the types ``target`` declares.
+def check_options(
+    target: Any, options: Mapping[str, Any], where: str, provided: set[str], beside: str = ""
+) -> dict[str, Any]:
+    """``options`` converted to the types ``target`` declares; ``beside`` is a further key that a user may have meant.
 
     Raises:
         ConfigError: every unknown, missing or ill-typed option, at once.
@@ -133,9 +151,10 @@ def check_options(target: Any, options: Mapping[str, Any], where: str, provided:
     parameters = option_parameters(target, provided)
     hints = get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
     checked: dict[str, Any] = {}
+    known = [*parameters, *filter(None, [beside])]
     problems = [
         Problem(f"{where}.{key}", "unknown option", f"an option of {where}",
-                suggest(key, parameters) if parameters else f"{where} takes no options: remove it")
+                suggest(key, known) if known else f"{where} takes no options: remove it")
         for key in options if key not in parameters
     ]  # fmt: skip
     for key, parameter in parameters.items():
@@ -143,7 +162,7 @@ def check_options(target: Any, options: Mapping[str, Any], where: str, provided:
             try:
                 checked[key] = _validated(hints.get(key, Any), options[key])
             except ValidationError as error:
-                expected = error.errors()[0]["msg"].removeprefix("Input should be ")
+                expected = in_yaml_terms(error.errors()[0]["msg"])
                 problems.append(Problem(f"{where}.{key}", f"found {options[key]!r}", expected))
                 continue
             if _boolean_became_a_number(options[key], checked[key]):
@@ -202,6 +221,7 @@ MODELS = Registry(
         "zernike": "eqae.models.zernike:build_zernike",
         "backbone": "eqae.models.backbone:build_backbone",
     },
+    beside="name",
 )
 HEADS = Registry(
     "head",
@@ -217,6 +237,7 @@ HEADS = Registry(
         "selective_bispectrum": "eqae.heads.selective_bispectrum:SelectiveBispectrumHead",
         "attention": "eqae.heads.attention:AttentionHead",
     },
+    beside="name",
 )
 OBJECTIVES = Registry(
     "objective",
@@ -231,6 +252,7 @@ OBJECTIVES = Registry(
         "neighbours": "eqae.objectives.neighbours:Neighbours",
         "cross_entropy": "eqae.objectives.cross_entropy:CrossEntropy",
     },
+    beside="weight",
 )
 DATASETS = Registry(
     "dataset",
@@ -249,6 +271,7 @@ DATASETS = Registry(
         "npz": "eqae.data.npz:load_npz",
         "folder": "eqae.data.folder:load_folder",
     },
+    beside="name",
 )
 EVALUATORS = Registry(
     "evaluator",

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 import eqae
 from eqae.commands.train import main
+from eqae.objectives import Objective, Step
 from eqae.registry import OBJECTIVES
 
 Arguments = Callable[..., list[str]]
@@ -178,6 +180,12 @@ def test_training_with_labels_says_so(tiny: Arguments, tmp_path: Path) -> None:
         (trained_by("vicreg", "objective.vicreg.variance=.inf"), "objective.vicreg.variance"),
         (trained_by("prototypes", "objective.prototypes.count=33"), "training.batch_size"),
         (trained_by("contrastive", "model.classes=3"), "trains a classifier"),
+        (trained_by("vicreg", "objective.vicreg={invariance: 0, variance: 0, covariance: 0}"), "all 0"),
+        (
+            trained_by("vicreg", "objective.vicreg.projection=12"),
+            "objective.vicreg.projection: found 12; expected a list",
+        ),
+        (trained_by("vicreg", "objective.vicreg={wieght: 3}"), "did you mean 'weight'?"),
         (["objective={reconstruction: 0.0}"], "a weight above zero"),
         (["objective={reconstruction: 0.0, contrastive: 1.0}"], "set model.decoder: false"),
         (["objective={reconstruction: {weight: {from: 0.0, to: 0.0}}}"], "a weight above zero"),
@@ -196,6 +204,62 @@ def test_a_mistake_is_named_and_nothing_is_written(
     overrides: list[str], message: str, tiny: Arguments, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(tiny("eqae_p4m.yaml", *overrides)) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert not list(tmp_path.iterdir())
+
+
+class Vector(Objective):
+    """One number an image."""
+
+    def forward(self, step: Step) -> Tensor:
+        return step.embedding.mean((1, 2))
+
+
+class Number(Objective):
+    """A number of Python's own."""
+
+    def forward(self, step: Step) -> Tensor:
+        return step.embedding.mean().item()  # type: ignore[return-value]
+
+
+class Misspelt(Objective):
+    """Needs what no step has."""
+
+    needs = frozenset({"feature"})  # type: ignore[assignment,arg-type]
+
+
+class Positional(Objective):
+    """An option that is not keyword-only."""
+
+    def __init__(self, power: float) -> None:
+        super().__init__()
+
+
+class Heavy(Objective):
+    """An option of the name that the weight has."""
+
+    def __init__(self, *, weight: float = 2.0) -> None:
+        super().__init__()
+
+
+@pytest.mark.parametrize(
+    ("objective", "message"),
+    [
+        (Vector, "objective.mine: its loss is of shape (2,); expected a scalar tensor"),
+        (Number, "objective.mine: its loss is a float; expected a scalar tensor"),
+        (Misspelt, "objective.mine: needs frozenset({'feature'}); expected a set out of decoder, features"),
+        (Positional, "objective 'mine': its constructor asks for 'power'; expected group, channels"),
+        (Heavy, "objective 'mine': an option called 'weight'; expected another name"),
+    ],
+)
+def test_a_mistake_in_ones_own_objective_is_named(
+    objective: type[Objective], message: str, tiny: Arguments, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setitem(OBJECTIVES._targets, "mine", objective)
+    assert main(tiny("eqae_p4m.yaml", *trained_by("mine"))) == 2
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error

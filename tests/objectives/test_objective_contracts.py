@@ -130,9 +130,80 @@ class Undeclared(Objective):
         return step.features.mean()
 
 
+class OneView(Objective):
+    """Takes halves of the batch for views, which it does not ask for."""
+
+    compares_images = True
+
+    def forward(self, step: Step) -> Tensor:
+        first, second = step.embedding.chunk(2)
+        return (first - second).square().mean()
+
+
+class HalfBlind(Objective):
+    """Asks for two views and looks at the first."""
+
+    views = 2
+
+    def forward(self, step: Step) -> Tensor:
+        return step.embedding.chunk(2)[0].square().mean()
+
+
+class Crowded(Objective):
+    """Needs two images for a variance."""
+
+    compares_images = True
+
+    def forward(self, step: Step) -> Tensor:
+        return step.embedding.mean((1, 2)).var() if len(step.embedding) > 1 else step.embedding.sum() / 0
+
+
+class Kinked(Objective):
+    """The root of a distance, whose slope is infinite where views are the same."""
+
+    views = 2
+
+    def forward(self, step: Step) -> Tensor:
+        first, second = step.embedding.flatten(1).chunk(2)
+        return (first - second).square().sum(1).sqrt().mean()
+
+
+class Normalized(Objective):
+    """Standardises over the batch in training alone, and does not say so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = torch.nn.BatchNorm1d(CHANNELS)
+
+    def forward(self, step: Step) -> Tensor:
+        return self.norm(step.embedding.mean(1)).square().square().mean()
+
+
+class Number(Objective):
+    """Python's own number."""
+
+    def forward(self, step: Step) -> Tensor:
+        return step.embedding.sum().item()  # type: ignore[return-value]
+
+
+class Misspelt(Objective):
+    """Needs what no step has."""
+
+    needs = frozenset({"feature"})  # type: ignore[assignment,arg-type]
+
+    def forward(self, step: Step) -> Tensor:
+        return step.embedding.mean()
+
+
 @pytest.mark.parametrize(
     ("objective", "message"),
     [
+        (OneView(), "order"),
+        (HalfBlind(), "each"),
+        (Crowded(), "one image"),
+        (Kinked(), "same"),
+        (Normalized(), "compares_images"),
+        (Number(), "float"),
         (SeesPoses(), "turn 90"),
         (FirstImages(), "order"),
         (Deaf(), "gradient of V is zero"),
@@ -145,6 +216,11 @@ class Undeclared(Objective):
 def test_the_contract_tells_a_broken_objective(objective: Objective, message: str | None) -> None:
     with pytest.raises(AssertionError, match=message):
         check_objective(objective, subject())
+
+
+def test_a_need_that_no_step_has_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"feature'.*decoder, features, classifier, labels"):
+        check_objective(Misspelt(), subject())
 
 
 def test_reconstruction_is_the_mean_squared_error() -> None:

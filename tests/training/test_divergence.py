@@ -213,6 +213,24 @@ def test_a_weight_lost_in_the_last_step_of_an_epoch_never_reaches_a_resume_point
     assert_only_finite_files(accident)
 
 
+def test_a_loss_that_held_out_images_have_not_stops_before_it_reaches_a_file(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    validate = AutoencoderModule.validation_step
+
+    def lose(self: AutoencoderModule, batch: Batch, batch_idx: int) -> None:
+        hook = self.objectives["reconstruction"].register_forward_hook(lambda _, inputs, loss: loss * math.nan)
+        validate(self, batch, batch_idx)
+        hook.remove()
+
+    monkeypatch.setattr(AutoencoderModule, "validation_step", lose)
+    assert train(data) == 2
+    error = capsys.readouterr().err
+    assert f"step {STEPS} (epoch 0)" in error
+    assert "validation/reconstruction is NaN or infinite" in error
+    assert {path.name for path in (data.parent / "cnn").iterdir()} == {"config.yaml"}
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_one_number_among_many_is_found_and_named(value: float) -> None:
     bad = torch.ones(7, 5)

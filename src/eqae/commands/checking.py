@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
+from torch import Tensor
 
 from eqae.commands.jobs import Job, processes_here, told_of
 from eqae.config import Config, Training
@@ -81,7 +82,10 @@ def _check_objectives(job: Job, training: Training, dataset: Dataset) -> None:
                 "training.devices", f"{processes} processes with objective.{name}", "1",
                 "it looks at all images of a batch together, which processes do not exchange",
             )  # fmt: skip
-        _step_of_blanks(job, objective)
+        loss: object = _step_of_blanks(job, objective)  # whatever the code of a plugin returns
+        if not isinstance(loss, Tensor) or loss.shape != ():
+            found = f"of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+            raise ConfigError(f"objective.{name}", f"its loss is {found}", "a scalar tensor, the mean over images")
 
 
 def _check_images(name: str, objective: Objective, dataset: Dataset, augment: Augment) -> None:
@@ -95,11 +99,12 @@ def _check_images(name: str, objective: Objective, dataset: Dataset, augment: Au
         )  # fmt: skip
 
 
-def _step_of_blanks(job: Job, objective: Objective) -> None:
-    """One step with no more than the objective says it needs."""
+def _step_of_blanks(job: Job, objective: Objective) -> Tensor:
+    """The loss of two blank images, given no more than the objective says it needs."""
     count = 2 * objective.views
     model, images = copy.deepcopy(job.model), torch.zeros(count, *job.model.image_shape)
     given = model(images) if "decoder" in objective.needs else model.encode(images)
     labels = torch.zeros(2, dtype=torch.int64)
     step = Step.of(given, images, labels, objective.needs, model=model, head=job.head, views=objective.views)
-    copy.deepcopy(objective)(step)
+    loss: Tensor = copy.deepcopy(objective)(step)
+    return loss

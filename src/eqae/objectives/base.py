@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping, Set
+from dataclasses import asdict, dataclass, fields
+from typing import Any, get_args
 
 from torch import Tensor, nn
 
@@ -41,6 +41,10 @@ class Subject:
         return cls(model.group, model.channels, head.width, model.image_shape, classes)
 
 
+GIVEN = tuple(field.name for field in fields(Subject))
+"""What the constructor of an objective may ask for, by name."""
+
+
 class Objective(nn.Module):
     """Base of all objectives. What it learns itself (a projection, prototypes, a decoder of its own) is trained with
     the model and not stored with it.
@@ -56,7 +60,7 @@ class Objective(nn.Module):
     compares_images: bool = False
 
     def forward(self, step: Step) -> Tensor:
-        """The mean over images, in float32; a scalar."""
+        """The mean over images, in float32; a scalar, finite for one image too."""
         raise NotImplementedError
 
     def check(self, batch_size: int, images: int) -> None:
@@ -64,7 +68,8 @@ class Objective(nn.Module):
 
         Args:
             batch_size: images a step; an epoch's last may have fewer or, where images are compared, half as many or
-                up to half as many more.
+                up to half as many more. Held-out images, which are not trained on, come in batches of any size, of
+                one image too.
             images: that are trained on.
 
         Raises:
@@ -76,12 +81,40 @@ def build_objective(name: str, subject: Subject, options: Mapping[str, Any], whe
     """The objective called ``name`` for ``subject``.
 
     Raises:
-        ConfigError: unknown name or option, or an objective that the model cannot be trained by.
+        ConfigError: unknown name or option, an objective that the model cannot be trained by, or one whose class asks
+            for what is not there.
     """
     accepted = inspect.signature(OBJECTIVES.get(name, where)).parameters
+    _check_constructor(name, accepted)
     context = {key: getattr(subject, key) for key in asdict(subject) if key in accepted}
     objective: Objective = OBJECTIVES.build(name, options, where, **context)
+    check_needs(where, objective)
     return objective
+
+
+def _check_constructor(name: str, accepted: Mapping[str, inspect.Parameter]) -> None:
+    """Refuse a constructor that asks for what it is not given."""
+    for parameter in accepted.values():
+        positional = parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.default is parameter.empty
+        if positional and parameter.name not in GIVEN:
+            raise ConfigError(
+                f"objective {name!r}", f"its constructor asks for {parameter.name!r}", ", ".join(GIVEN),
+                "options are keyword-only, after a `*`",
+            )  # fmt: skip
+
+
+def check_needs(where: str, objective: Objective) -> None:
+    """Refuse an objective whose ``needs`` name what no step has.
+
+    Raises:
+        ConfigError: it reads of none of these by that name.
+    """
+    needs: object = objective.needs  # whatever the code of a plugin says
+    known = set(get_args(Need))
+    if not isinstance(needs, Set) or needs - known:
+        raise ConfigError(
+            where, f"needs {needs!r}", f"a set out of {', '.join(get_args(Need))}", "mend `needs` in its class"
+        )
 
 
 def check_objectives(objectives: Mapping[str, Objective], model: Autoencoder, head: Head) -> None:

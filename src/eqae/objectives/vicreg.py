@@ -40,6 +40,9 @@ class VICReg(Objective):
         variance: μ.
         covariance: ν.
         projection: widths of the layers behind the features.
+
+    Raises:
+        ConfigError: all three are 0.
     """
 
     needs = frozenset({"features"})
@@ -56,6 +59,8 @@ class VICReg(Objective):
         projection: Widths = (256, 256),
     ) -> None:
         super().__init__()
+        if not any((invariance, variance, covariance)):
+            raise ConfigError("objective.vicreg", "invariance, variance and covariance are all 0", "one above 0")
         self.weights = invariance, variance, covariance
         self.projection = Projection(width, projection)
 

@@ -111,6 +111,12 @@ class StopOnNonFinite(pl.Callback):
         # Causes before consequences: a loss spoils the statistics of its forward pass, a weight spoils the loss.
         self._look(trainer, pl_module, weights | _losses(pl_module) | gradients | statistics)
 
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *batch_and_what_came_of_it: object
+    ) -> None:
+        """Look at the losses of held-out images, which may be too few for an objective, after the weights."""
+        self._look(trainer, pl_module, dict[str, Tensor](pl_module.named_parameters()) | _losses(pl_module))
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look at all that the resume point will hold, on every device."""
         moments = {
