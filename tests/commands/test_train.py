@@ -190,6 +190,15 @@ def test_a_mistake_gets_one_message_and_writes_nothing(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_mistake_is_said_to_be_where_it_was_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("training: {epochs: -1}\n")
+    assert main(["--config", str(file), "training.batch_size=0", "data={name: digits, sise: 3}"]) == 2
+    error = capsys.readouterr().err
+    assert f"{file}: training.epochs" in error
+    assert "command line: training.batch_size" in error
+
+
 def test_a_loss_that_diverges_stops_with_step_and_advice(
     tiny: Arguments, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

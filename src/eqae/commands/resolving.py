@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from eqae.commands.plugins import load_plugins
 from eqae.config import Config, check_names, parse_config
-from eqae.errors import ConfigError
+from eqae.errors import ConfigError, Problem
 from eqae.runs import RunDirectory
 from eqae.yaml_file import apply_overrides, dump_yaml, read_yaml
 
@@ -21,10 +22,22 @@ def read_config(path: Path, overrides: Sequence[str]) -> Config:
     Raises:
         ConfigError: all mistakes at once.
     """
-    config = parse_config(apply_overrides(read_yaml(path), overrides), str(path))
+    values = apply_overrides(read_yaml(path), overrides)
+    try:
+        config = parse_config(values, str(path))
+    except ConfigError as error:
+        raise ConfigError.of([_told_apart(problem, str(path), overrides) for problem in error.problems]) from None
     load_plugins(config.plugins)
     check_names(config)
     return config
+
+
+def _told_apart(problem: Problem, path: str, overrides: Sequence[str]) -> Problem:
+    """The problem, said of the command line where its key or a section around it was typed there."""
+    key = problem.where.removeprefix(f"{path}: ")
+    typed = (override.partition("=")[0] for override in overrides)
+    on_command_line = any(f"{key}.".startswith(f"{name}.") for name in typed)
+    return replace(problem, where=f"command line: {key}") if on_command_line else problem
 
 
 def config_text(config: Config) -> str:
