@@ -29,6 +29,7 @@ from torch.nn import functional as F
 
 import eqae
 from eqae.checkpoint import load_checkpoint
+from eqae.commands.shell import guarded
 from eqae.data import load_dataset
 from eqae.data.base import Dataset
 from eqae.data.transforms import centre_of_mass
@@ -90,7 +91,7 @@ def shown(rows: Sequence[dict[str, Any]], title: str) -> Table:
     return table
 
 
-def main() -> None:
+def main() -> int:
     """Measure, print, and write JSON where asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", help="run directories, each with the head to take: RUN or RUN:HEAD")
@@ -98,18 +99,25 @@ def main() -> None:
     parser.add_argument("--root", help="folder of the data files; else the environment variable EQAE_DATA")
     parser.add_argument("--json", type=Path, help="write the figures there")
     asked = parser.parse_args()
+    return guarded(lambda: study(asked.runs, asked.images, asked.root, asked.json))
+
+
+def study(words: Sequence[str], images: int, root: str | None, path: Path | None) -> None:
+    """Print a table for each ``RUN:HEAD``, and write their figures to ``path``.
+
+    Raises:
+        EqaeError: no such run, head or data.
+    """
     found: list[dict[str, Any]] = []
-    for word in asked.runs:
+    for word in words:
         run, _, head = word.partition(":")
         name = load_checkpoint(Path(run)).spec.dataset
-        data = load_dataset(name, asked.root, {})
-        rows = judged(Path(run), head or "mean_max", data, asked.images)
+        rows = judged(Path(run), head or "mean_max", load_dataset(name, root, {}), images)
         Console().print(shown(rows, name))
         found += [{"data": name, **row} for row in rows]
-    if asked.json:
-        facts = {**this_machine(), "images": asked.images, "rows": found}
-        asked.json.write_text(json.dumps(facts, indent=1) + "\n")
+    if path:
+        path.write_text(json.dumps({**this_machine(), "images": images, "rows": found}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

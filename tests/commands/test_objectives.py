@@ -210,6 +210,19 @@ def test_a_mistake_is_named_and_nothing_is_written(
     assert not list(tmp_path.iterdir())
 
 
+def test_labels_of_some_images_are_learned_from_in_one_process(
+    tiny: Arguments, tiny_npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arrays = dict(np.load(tiny_npz))
+    arrays["labels"] = np.where(np.arange(len(arrays["labels"])) % 4, arrays["labels"].astype(np.int64), -1)
+    np.savez(tmp_path / "some.npz", **arrays)
+    arguments = tiny("eqae_p4m.yaml", *trained_by("cross_entropy", "training.epochs=1"))
+    given = [argument.replace(str(tiny_npz), str(tmp_path / "some.npz")) for argument in arguments]
+    assert main([*given, "training.devices=2"]) == 2
+    assert "2 processes with objective.cross_entropy; expected 1" in capsys.readouterr().err
+    assert main(given) == 0
+
+
 class Vector(Objective):
     """One number an image."""
 

@@ -153,3 +153,13 @@ def test_an_undefined_value_or_a_single_group_leaves_no_interval() -> None:
     assert jackknife_interval(1.0, [1.0]) == (None, None)
     assert jackknife_interval(1.0, [1.0, float("nan")]) == (None, None)
     assert centred_interval(1.0, [float("nan"), 2.0]) == (None, None)
+
+
+@pytest.mark.parametrize(("name", "lowest"), [("nmi", 0.0), ("acc", 0.0), ("purity", 0.0), ("ari", -0.5)])
+def test_an_interval_ends_where_the_metric_does(name: str, lowest: float) -> None:
+    table = np.array([[11, 10, 6], [10, 4, 9]])
+    low, high = bootstrap_agreement(METRICS[name], table, seed=0, lowest=lowest)
+    assert low is not None
+    assert high is not None
+    assert lowest <= low <= float(METRICS[name](table)) <= high <= 1
+    assert (low < 0) == (name == "ari")  # chance agreement, and less, is a value of this one alone

@@ -218,6 +218,14 @@ def test_the_contract_tells_a_broken_objective(objective: Objective, message: st
         check_objective(objective, subject())
 
 
+@pytest.mark.parametrize("name", ["aligned_reconstruction", "variational"])
+def test_features_of_one_image_cannot_be_standardised(name: str) -> None:
+    objective = built(name)
+    objective.check(batch_size=32, images=2)
+    with pytest.raises(ConfigError, match=f"objective.{name}: 1 image a step; expected at least 2"):
+        objective.check(batch_size=32, images=1)
+
+
 def test_a_need_that_no_step_has_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match=r"feature'.*decoder, features, classifier, labels"):
         check_objective(Misspelt(), subject())
@@ -340,13 +348,34 @@ def test_the_least_error_over_the_group_is_zero_for_a_turned_copy_and_agrees_wit
         assert least == pytest.approx(np.mean(found))
 
 
-def test_an_orbit_holds_every_inverse_turn() -> None:
+def test_off_the_lattice_too_it_is_the_least_error_of_the_moved_canonical_image() -> None:
+    group = get_group("D12")
+    canonical, images = draw(6, 1, SIDE, SIDE).requires_grad_(), draw(6, 1, SIDE, SIDE, seed=1)
+    errors = (orbit(canonical, group) - images.unsqueeze(1)).square().mean((2, 3, 4))
+    nearest = errors.argmin(1)
+    assert set(nearest.tolist()) - set(group.exact_elements)  # or nothing is shown
+    least = least_error(canonical, images, group)
+    torch.testing.assert_close(least, errors.amin(1).mean())
+    (ours,) = torch.autograd.grad(least, canonical, retain_graph=True)
+    (theirs,) = torch.autograd.grad(errors.amin(1).mean(), canonical)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_no_pose_wins_for_its_blur() -> None:
+    group = get_group("D12")
+    images = draw(200, 1, 28, 28)
+    flat = images.mean((2, 3), keepdim=True).expand_as(images)  # which looks the same in every pose
+    errors = (orbit(flat, group) - images.unsqueeze(1)).square().mean((2, 3, 4))
+    torch.testing.assert_close(errors.amin(1), errors.amax(1))
+
+
+def test_an_orbit_holds_every_turn() -> None:
     images = draw(2, 1, SIDE, SIDE)
     moved = orbit(images, D4)
-    for index, inverse in enumerate(D4.inverses):
-        assert torch.equal(moved[:, index], D4.act(inverse, images))
+    for g in range(D4.order):
+        assert torch.equal(moved[:, g], D4.act(g, images))
     twelve = get_group("C12")
-    torch.testing.assert_close(orbit(images, twelve)[:, 1], rotate(images, -30.0, mode="bilinear"))
+    torch.testing.assert_close(orbit(images, twelve)[:, 1], rotate(images, 30.0, mode="bilinear"))
 
 
 def test_an_angle_has_its_own_gradient_away_from_the_centre_and_a_bounded_one_at_it() -> None:

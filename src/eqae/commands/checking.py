@@ -77,15 +77,23 @@ def _check_objectives(job: Job, training: Training, dataset: Dataset) -> None:
     for name, objective in objectives.items():
         objective.check(training.batch_size, count_trained_on(len(dataset.train), training.validation))
         _check_images(name, objective, dataset, job.augment)
-        if objective.compares_images and (processes := processes_here(training) * machines()) > 1:
-            raise ConfigError(
-                "training.devices", f"{processes} processes with objective.{name}", "1",
-                "it looks at all images of a batch together, which processes do not exchange",
-            )  # fmt: skip
+        if (processes := processes_here(training) * machines()) > 1:
+            _check_alone(name, objective, dataset, processes)
         loss: object = _step_of_blanks(job, objective)  # whatever the code of a plugin returns
         if not isinstance(loss, Tensor) or loss.shape != ():
             found = f"of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
             raise ConfigError(f"objective.{name}", f"its loss is {found}", "a scalar tensor, the mean over images")
+
+
+def _check_alone(name: str, objective: Objective, dataset: Dataset, processes: int) -> None:
+    """Refuse several processes for a loss that is not the mean of what each of them has."""
+    why = ""
+    if objective.compares_images:
+        why = "it looks at all images of a batch together, which processes do not exchange"
+    elif "labels" in objective.needs and (dataset.train.labels < 0).any():
+        why = "it is a mean over labelled images, and processes have different numbers of them"
+    if why:
+        raise ConfigError("training.devices", f"{processes} processes with objective.{name}", "1", why)
 
 
 def _check_images(name: str, objective: Objective, dataset: Dataset, augment: Augment) -> None:

@@ -42,8 +42,9 @@ def rotate(
     Returns:
         ``(B, C, H, W)`` of the same type and device.
     """
-    # In float64, so that quarter turns are exact and the angle itself adds no error.
-    angles = torch.deg2rad(torch.as_tensor(degrees, dtype=torch.float64)).expand(images.shape[0])
+    # In float64 where there is such, so that quarter turns are exact and the angle itself adds no error.
+    precise = torch.float32 if isinstance(degrees, Tensor) and degrees.device.type == "mps" else torch.float64
+    angles = torch.deg2rad(torch.as_tensor(degrees, dtype=precise)).expand(images.shape[0])
     cos, sin = angles.cos(), angles.sin()
     height, width = images.shape[-2:]
     point = angles.new_zeros(images.shape[0], 2) if about is None else about.to(angles)

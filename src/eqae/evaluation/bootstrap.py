@@ -46,17 +46,19 @@ def bootstrap_mean(values: ArrayLike, seed: int) -> Interval:
     return _around(float(values.mean()), float(interval.low), float(interval.high))
 
 
-def bootstrap_agreement(metric: Agreement, table: IntArray, seed: int) -> Interval:
+def bootstrap_agreement(metric: Agreement, table: IntArray, seed: int, *, lowest: float = 0.0) -> Interval:
     """Interval of a clustering metric whose value does not exceed 1, from 200 resamples of the images.
 
     Images in one cell of the table are alike to the metric: a resample of them is a multinomial draw of the cells.
     Resampling adds a bias to such metrics (the best matching, and mutual information, gain from chance), so the
-    spread of the resamples is centred on the value itself.
+    spread of the resamples is centred on the value itself. The same gain from chance is in the value, and with many
+    classes of few images each it is large: the interval says how far the value moves with the images, and not that.
 
     Args:
         metric: of :mod:`eqae.evaluation.cluster_metrics`.
         table: number of images by cluster and class, ``(clusters, classes)``.
         seed: of the resampling.
+        lowest: value that the metric can have.
 
     Returns:
         ``(low, high)``, or ``(None, None)`` for fewer than two images.
@@ -73,7 +75,7 @@ def bootstrap_agreement(metric: Agreement, table: IntArray, seed: int) -> Interv
         tables[:, filled] = draws[start : start + block]
         resampled[start : start + block] = metric(tables)
     low, high = centred_interval(value, resampled)
-    return low, None if high is None else max(value, min(1.0, high))
+    return (None, None) if low is None or high is None else (max(lowest, low), max(value, min(1.0, high)))
 
 
 def bootstrap_statistic(

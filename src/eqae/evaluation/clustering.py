@@ -27,6 +27,8 @@ SILHOUETTE_IMAGES = 2_000
 SPECTRAL_IMAGES = 4_000
 """Whose neighbourhood graph is cut: its eigenvectors take seconds."""
 SPECTRAL_NEIGHBOURS = 20
+LOWEST_ARI = -0.5
+"""Of any two clusterings (Chacón & Rastrojo 2023)."""
 
 
 @evaluator(cost=lambda scale: 5 + 3e-7 * scale.train * (scale.width + 10 * max(scale.classes, 10)))
@@ -104,7 +106,7 @@ def _agreement(clusterer: str, clusters: IntArray, labels: IntArray, seed: int) 
     table = contingency(clusters, labels)
     scores = []
     for name, metric in METRICS.items():
-        low, high = bootstrap_agreement(metric, table, seed)
+        low, high = bootstrap_agreement(metric, table, seed, lowest=LOWEST_ARI if name == "ari" else 0.0)
         samples = np.asarray(BY_IMAGE[name](clusters, labels), np.float64) if name in BY_IMAGE else None
         scores.append(Score(f"{clusterer}_{name}", float(metric(table)), low, high, True, len(labels), samples=samples))
     return scores
@@ -112,7 +114,7 @@ def _agreement(clusterer: str, clusters: IntArray, labels: IntArray, seed: int) 
 
 def _silhouette(coordinates: FloatArray, clusters: IntArray, seed: int) -> Score:
     """Mean silhouette (Rousseeuw 1987); NaN where all images are in one cluster or each is alone."""
-    chosen = np.linspace(0, len(clusters) - 1, min(len(clusters), SILHOUETTE_IMAGES)).astype(int)
+    chosen = spread_evenly(len(clusters), SILHOUETTE_IMAGES)
     found = len(np.unique(clusters[chosen]))
     if not 2 <= found < len(chosen):
         return unavailable("kmeans_silhouette", "a single cluster, or one image in each", n=len(chosen))

@@ -12,7 +12,7 @@ from eqae.groups import Group, get_group
 from eqae.models.equivariant import Width
 from eqae.objectives.alignment import PredictedPose, least_error
 from eqae.objectives.base import Objective
-from eqae.objectives.canonical_decoder import CanonicalDecoder, Fields, coder
+from eqae.objectives.canonical_decoder import CanonicalDecoder, Fields, check_standardised, coder
 from eqae.objectives.step import Step
 
 
@@ -68,3 +68,7 @@ class AlignedReconstruction(Objective):
         if self.pose is None:
             return least_error(canonical, step.images, self.over)
         return F.mse_loss(self.pose.place(canonical, step.embedding), step.images)
+
+    def check(self, batch_size: int, images: int) -> None:
+        """Refuse batches of one image, over which nothing can be standardised."""
+        check_standardised("objective.aligned_reconstruction", batch_size, images)

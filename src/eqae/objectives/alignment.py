@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eqae.data.transforms import rotate
+from eqae.data.transforms import mirror_then_rotate, rotate
 from eqae.errors import ConfigError
 from eqae.groups import Group
 from eqae.nn.fibre import GroupAxisLinear
@@ -82,10 +83,10 @@ def soft_angle(x: Tensor, y: Tensor) -> Tensor:
 
 
 def orbit(images: Tensor, group: Group) -> Tensor:
-    """``g⁻¹x`` for every element g, ``(B, |G|, C, H, W)``, bilinear where pixels do not move onto pixels."""
+    """``gx`` for every element g, ``(B, |G|, C, H, W)``, bilinear where pixels do not move onto pixels."""
     exact = set(group.exact_elements)
     moved = []
-    for g in group.inverses:
+    for g in range(group.order):
         if g in exact:
             moved.append(group.act(g, images))
         else:
@@ -97,13 +98,17 @@ def orbit(images: Tensor, group: Group) -> Tensor:
 def least_error(canonical: Tensor, images: Tensor, group: Group) -> Tensor:
     """Mean over images of the least mean squared error over the group, ``min_g |x − g x̂|²``; a scalar.
 
-    ``g⁻¹`` moves the image instead of the canonical one, which is the same on the pixel lattice, and off it spares the
-    gradient an interpolation.
+    It is x̂ that is moved. Were it the image, as one might for the sake of the gradient, then off the pixel lattice
+    interpolation would take a tenth of its energy and such poses would win for their blur.
 
     Args:
         canonical: x̂, ``(B, C, H, W)``.
         images: x, of the same shape.
         group: over which the least is taken.
     """
-    errors = (orbit(images, group) - canonical.unsqueeze(1)).square().flatten(2).mean(2)
-    return errors.amin(1).mean()
+    with torch.no_grad():
+        nearest = (orbit(canonical, group) - images.unsqueeze(1)).square().flatten(2).mean(2).argmin(1)
+    mirrored = torch.tensor([bool(element.flip) for element in group.elements], device=nearest.device)
+    degrees = torch.tensor([group.angle(g) for g in range(group.order)], device=nearest.device)
+    placed = mirror_then_rotate(canonical, mirrored[nearest], degrees[nearest], mode="bilinear", padding="border")
+    return F.mse_loss(placed, images)

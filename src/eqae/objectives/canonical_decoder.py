@@ -8,6 +8,7 @@ from typing import Annotated
 from annotated_types import MinLen
 from torch import Tensor, nn
 
+from eqae.errors import ConfigError
 from eqae.groups import C1
 from eqae.models.chains import decoder_layers
 from eqae.models.equivariant import Width
@@ -34,3 +35,18 @@ class CanonicalDecoder(nn.Module):
 def coder(width: int, code: int) -> nn.Sequential:
     """Features ``(B, D)`` to a code ``(B, d)``: standardised over the batch, and one dense layer."""
     return nn.Sequential(nn.BatchNorm1d(width, affine=False), nn.Linear(width, code))
+
+
+def check_standardised(where: str, batch_size: int, images: int) -> None:
+    """Refuse steps in which :func:`coder` has a single image.
+
+    Raises:
+        ConfigError: one image a step, or one that is trained on.
+    """
+    if min(batch_size, images) < 2:
+        raise ConfigError(
+            where,
+            "1 image a step",
+            "at least 2",
+            "raise training.batch_size, or train on more: features are standardised",
+        )

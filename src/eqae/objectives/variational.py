@@ -12,7 +12,7 @@ from eqae.groups import Group, get_group
 from eqae.models.equivariant import Width
 from eqae.objectives.alignment import least_error
 from eqae.objectives.base import Objective
-from eqae.objectives.canonical_decoder import CanonicalDecoder, Fields, coder
+from eqae.objectives.canonical_decoder import CanonicalDecoder, Fields, check_standardised, coder
 from eqae.objectives.step import Step
 
 MOST = 10.0
@@ -67,6 +67,10 @@ class Variational(Objective):
         error = least_error(self.decoder(drawn), step.images, self.over)
         pixels = step.images[0].numel()
         return error + 2 * self.noise**2 * divergence(mean, log_variance).mean() / pixels
+
+    def check(self, batch_size: int, images: int) -> None:
+        """Refuse batches of one image, over which nothing can be standardised."""
+        check_standardised("objective.variational", batch_size, images)
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
