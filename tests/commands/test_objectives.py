@@ -185,6 +185,7 @@ def test_training_with_labels_says_so(tiny: Arguments, tmp_path: Path) -> None:
             trained_by("vicreg", "objective.vicreg.projection=12"),
             "objective.vicreg.projection: found 12; expected a list",
         ),
+        (trained_by("neighbours", "objective.neighbours.neighbours=90"), "objective.neighbours.neighbours: 90, with"),
         (trained_by("vicreg", "objective.vicreg={wieght: 3}"), "did you mean 'weight'?"),
         (["objective={reconstruction: 0.0}"], "a weight above zero"),
         (["objective={reconstruction: 0.0, contrastive: 1.0}"], "set model.decoder: false"),

@@ -65,8 +65,14 @@ class Neighbours(Objective):
         return -agreement - self.balance * entropy
 
     def check(self, batch_size: int, images: int) -> None:
-        """Refuse batches in which a cluster would have no two images."""
+        """Refuse batches in which a cluster would have no two images, or an image not as many neighbours."""
         wanted = 2 * len(self.centres)
+        others = min(batch_size, images) - 1
+        if self.neighbours > others:
+            raise ConfigError(
+                "objective.neighbours.neighbours", f"{self.neighbours}, with {others + 1} images a step",
+                f"at most {others}", "raise training.batch_size, or ask for fewer neighbours",
+            )  # fmt: skip
         if min(batch_size, images) < wanted:
             raise ConfigError(
                 "objective.neighbours.clusters", f"{len(self.centres)}, with {min(batch_size, images)} images a step",
