@@ -144,3 +144,46 @@ def test_classes_that_hang_together_without_being_round_are_found_by_their_neigh
     found = scores(replace(make_evidence(classes=2), train=rings, test=rings))
     assert found["spectral_acc"].value == 1
     assert found["kmeans_acc"].value < 0.7
+
+
+def sorted_by_class(make_evidence: MakeEvidence) -> Evidence:
+    """300 images of three kinds far apart, class after class, as the images of a folder come."""
+    evidence = make_evidence(separation=30, train=300)
+    order = np.argsort(evidence.train.labels, kind="stable")
+    return replace(evidence, train=make_features(evidence.train.upright[order], evidence.train.labels[order]))
+
+
+def test_of_many_images_spectral_clusters_are_of_some_from_every_class_and_keep_their_labels(
+    make_evidence: MakeEvidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eqae.evaluation.clustering.SPECTRAL_IMAGES", 90)
+    found = scores(sorted_by_class(make_evidence))
+    assert [(found[f"{name}_acc"].value, found[f"{name}_acc"].n) for name in ("kmeans", "spectral")] == [
+        (1, 300),
+        (1, 90),
+    ]
+
+
+def test_the_silhouette_of_many_images_is_that_of_some_from_every_cluster(
+    make_evidence: MakeEvidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence = sorted_by_class(make_evidence)
+    of_all = scores(evidence)["kmeans_silhouette"]
+    monkeypatch.setattr("eqae.evaluation.clustering.SILHOUETTE_IMAGES", 45)
+    of_some = scores(evidence)["kmeans_silhouette"]
+    assert (of_all.n, of_some.n) == (300, 45)
+    assert of_some.value == pytest.approx(of_all.value, abs=0.02)
+
+
+def test_the_limits_are_four_thousand_images_in_a_graph_and_two_thousand_in_a_silhouette(
+    make_evidence: MakeEvidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes seconds is replaced by the answer: the kind of each image, which its first coordinate tells."""
+    labels = np.repeat([0, 1], 2_100)
+    far = make_features(np.where(labels, 1.0, -1.0)[:, None] * np.ones(3), labels)
+    monkeypatch.setattr("eqae.evaluation.clustering._spectral", lambda rows, *_: (rows[:, 0] > 0).astype(int))
+    monkeypatch.setattr("eqae.evaluation.clustering.silhouette_samples", lambda rows, kinds: kinds.astype(float))
+    found = scores(replace(make_evidence(classes=2), train=far, test=far))
+    assert (found["spectral_acc"].value, found["spectral_acc"].n) == (1, 4_000)
+    assert found["kmeans_silhouette"].n == 2_000
+    assert found["kmeans_silhouette"].value == pytest.approx(0.5, abs=0.01)

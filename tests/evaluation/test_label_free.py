@@ -133,3 +133,27 @@ def test_of_many_images_five_thousand_are_judged(make_evidence: MakeEvidence) ->
     assert {score.n for score in found.values()} == {5_000}
     few = scores(of_values(make_evidence, values[spread_evenly(12_000, 5_000)]))
     assert few == found
+
+
+def test_each_clustering_that_is_compared_has_its_own_four_fifths_of_the_images(
+    make_evidence: MakeEvidence, noise: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts: list[np.ndarray] = []
+
+    class Recording(KMeans):
+        def fit(self, X: np.ndarray, y: None = None, sample_weight: None = None) -> KMeans:
+            parts.append(X)
+            return super().fit(X)
+
+    monkeypatch.setattr("eqae.evaluation.label_free.KMeans", Recording)
+    evaluate_label_free(of_values(make_evidence, noise), clusters=4)
+    *sampled, whole = parts
+    assert len(whole) == 600
+    assert [len(np.unique(part, axis=0)) for part in sampled] == 10 * [480]
+    assert len({part.tobytes() for part in sampled}) == 10
+
+
+def test_a_subsample_needs_more_different_images_than_clusters(make_evidence: MakeEvidence, noise: np.ndarray) -> None:
+    with pytest.raises(NotAvailable, match="26 different training images are too few for 20 clusters"):
+        evaluate_label_free(of_values(make_evidence, noise[:26]), clusters=20)
+    assert scores(of_values(make_evidence, noise[:27]), clusters=20)["cluster_stability"].note == ""

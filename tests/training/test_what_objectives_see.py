@@ -14,7 +14,9 @@ from torch import Tensor
 
 from eqae.data.base import Dataset, Images
 from eqae.errors import TrainingDiverged
+from eqae.groups import D4
 from eqae.heads import build_head
+from eqae.heads.base import Head
 from eqae.models import build_model
 from eqae.objectives import Objective, Step, Subject, build_objective
 from eqae.training.augment import Augment
@@ -66,7 +68,7 @@ def train(
     epochs: int = 1,
     rate: float = 1e-3,
     precision: Precision = "32-true",
-    head: str = "mean_max",
+    head: str | Head = "mean_max",
 ) -> None:
     seed_everything(0, "weights")
     model = build_model("eqae", (1, 12, 12), {"fields": [2, 3], "code": 4, "decoder": False})
@@ -75,8 +77,9 @@ def train(
         validation=0.2, precision=precision, accelerator="cpu", devices=1, machines=1, workers=0, compile=False, seed=0,
     )  # fmt: skip
     weighted = {name: Weighted(objective, Weight(1.0, 1.0)) for name, objective in objectives.items()}
+    built = build_head(head, model, {}) if isinstance(head, str) else head
     fit(
-        model, build_head(head, model, {}), data, weighted, Augment("o2", shift=1.0, noise=0.1), recipe,
+        model, built, data, weighted, Augment("o2", shift=1.0, noise=0.1), recipe,
         directory=folder, label="m", tracker=NoTracker(), console=Console(quiet=True),
     )  # fmt: skip
 
@@ -183,6 +186,27 @@ def test_one_held_out_image_has_a_finite_loss(tmp_path: Path) -> None:
 def test_features_that_become_one_stop_the_training(tmp_path: Path) -> None:
     with pytest.raises(TrainingDiverged, match="collapsed"):
         train(tmp_path, {"to_one": ToOne()}, dataset(), epochs=60, rate=3e-2)
+
+
+class SaysNothing(Head):
+    """The same feature of every V."""
+
+    def __init__(self) -> None:
+        super().__init__(D4, 4, 1)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        return torch.ones(len(embedding), 1)
+
+
+def test_features_that_are_one_stop_the_training_however_embeddings_differ(tmp_path: Path) -> None:
+    with pytest.raises(TrainingDiverged, match="the features have collapsed"):
+        train(tmp_path, {"plain": Recorder()}, dataset(), head=SaysNothing())
+
+
+def test_of_a_head_that_is_fitted_later_the_embeddings_have_to_differ(tmp_path: Path) -> None:
+    head = SaysNothing()
+    head.needs_fit = True
+    train(tmp_path, {"plain": Recorder()}, dataset(), head=head)
 
 
 def test_images_that_hardly_differ_are_no_collapse(tmp_path: Path) -> None:
