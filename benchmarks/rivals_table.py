@@ -30,10 +30,15 @@ NETWORKS = (
 VARIANTS = {
     "contrast_d12": ("clusters", ("model.fields=[8,12]", "objective={contrastive: {temperature: 0.2}}")),
     "supervised_turned": ("supervised", ("augmentation={orientation: so2}",)),
+    "supervised_unshifted": ("supervised", ("augmentation.shift=0",)),
     "supervised_d4": ("supervised", ("model.group=D4",)),
     "supervised_c16": ("supervised", ("model.group=C16", "model.fields=[6,10]")),
     "supervised_d8": ("supervised", ("model.group=D8", "model.fields=[6,10]")),
     "supervised_wide": ("supervised", ("model.group=C16", "model.fields=[12,20,28]")),
+    "supervised_c16_unshifted": (
+        "supervised",
+        ("model.group=C16", "model.fields=[6,10]", "augmentation.shift=0"),
+    ),
     "supervised_c16_turned": (
         "supervised",
         ("model.group=C16", "model.fields=[6,10]", "augmentation={orientation: so2}"),
@@ -53,14 +58,16 @@ DATA = {
 TRAINED_ON = {
     "contrast_d12": ("o2-mnist-12k", "plankton", "bccd"),
     "supervised_turned": ("so2-mnist-12k",),
+    "supervised_unshifted": ("so2-mnist-12k",),
     "supervised_d4": ("so2-mnist-12k",),
     "supervised_c16": ("so2-mnist-12k",),
     "supervised_d8": ("so2-mnist-12k",),
     "supervised_wide": ("so2-mnist-12k",),
+    "supervised_c16_unshifted": ("so2-mnist-12k",),
     "supervised_c16_turned": ("so2-mnist-12k",),
 }
 """The datasets of the variants; of all others, every one."""
-LONGER = {"contrast_d12": 24, "supervised_wide": 60, "supervised_c16_turned": 60}
+LONGER = {"contrast_d12": 24, "supervised_wide": 60, "supervised_c16_turned": 60, "supervised_c16_unshifted": 60}
 """Epochs of what is trained for longer than its file says."""
 SHARE = {"plankton": 0.5, "bccd": 4.0}
 """Of these epochs, by the number of images: 12,000 on the digits, 24,000 and 2,000 here."""
@@ -118,10 +125,12 @@ LINES = (
     Line("ResNet-18, random weights", "cnn", "+backbone"),
     Line("*supervised (all labels)*", "supervised"),
     Line("*supervised, turned and no other shapes*", "supervised_turned"),
+    Line("*supervised, the same shapes but no shift*", "supervised_unshifted"),
     Line("*supervised, D4*", "supervised_d4"),
     Line("*supervised, C16*", "supervised_c16"),
     Line("*supervised, D8*", "supervised_d8"),
     Line("*supervised, C16, wide*", "supervised_wide"),
+    Line("*supervised, C16, the same shapes but no shift*", "supervised_c16_unshifted"),
     Line("*supervised, C16, turned and no other shapes*", "supervised_c16_turned"),
 )
 COLUMNS = (
