@@ -77,13 +77,20 @@ def in_yaml_terms(message: str) -> str:
     return expected.replace("a valid tuple", "a list")
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
-    """``"did you mean 'x'?"`` for the nearest known name, else the list of all; the ``fix`` of unknown names."""
+def suggest(name: str, known: Iterable[str], also: Iterable[str] = ()) -> str:
+    """``"did you mean 'x'?"`` for the nearest name that is known, else the list of these; the ``fix`` of unknown names.
+
+    Args:
+        name: what was written.
+        known: what could have been; "" where there is none.
+        also: what may have been meant, and is not listed.
+    """
     known = sorted(known)
-    if not known:
-        return ""
-    near = get_close_matches(name, known, n=1, cutoff=0.6) or [k for k in known if k.lower() == name.lower()]
-    return f"did you mean {near[0]!r}?" if near else f"choose one of: {', '.join(known)}"
+    meant = [*known, *also]
+    near = get_close_matches(name, meant, n=1, cutoff=0.6) or [k for k in meant if k.lower() == name.lower()]
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"choose one of: {', '.join(known)}" if known else ""
 
 
 def _parts(problem: Problem) -> tuple[str, str, str, str]:

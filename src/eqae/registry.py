@@ -151,10 +151,9 @@ def check_options(
     parameters = option_parameters(target, provided)
     hints = get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
     checked: dict[str, Any] = {}
-    known = [*parameters, *filter(None, [beside])]
     problems = [
         Problem(f"{where}.{key}", "unknown option", f"an option of {where}",
-                suggest(key, known) if known else f"{where} takes no options: remove it")
+                suggest(key, parameters, also=[beside]) or f"{where} takes no options: remove it")
         for key in options if key not in parameters
     ]  # fmt: skip
     for key, parameter in parameters.items():

@@ -251,6 +251,13 @@ class Positional(Objective):
         super().__init__()
 
 
+class Unstarred(Objective):
+    """An option with a default that is not keyword-only either."""
+
+    def __init__(self, width: int, power: float = 2.0) -> None:
+        super().__init__()
+
+
 class Heavy(Objective):
     """An option of the name that the weight has."""
 
@@ -265,6 +272,7 @@ class Heavy(Objective):
         (Number, "objective.mine: its loss is a float; expected a scalar tensor"),
         (Misspelt, "objective.mine: needs frozenset({'feature'}); expected a set out of decoder, features"),
         (Positional, "objective 'mine': its constructor asks for 'power'; expected group, channels"),
+        (Unstarred, "objective 'mine': its constructor asks for 'power'; expected group, channels"),
         (Heavy, "objective 'mine': an option called 'weight'; expected another name"),
     ],
 )

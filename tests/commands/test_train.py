@@ -193,10 +193,11 @@ def test_a_mistake_gets_one_message_and_writes_nothing(
 def test_a_mistake_is_said_to_be_where_it_was_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("training: {epochs: -1}\n")
-    assert main(["--config", str(file), "training.batch_size=0", "data={name: digits, sise: 3}"]) == 2
+    assert main(["--config", str(file), "training.batch_size=0", "objective.reconstruction=0"]) == 2
     error = capsys.readouterr().err
     assert f"{file}: training.epochs" in error
-    assert "command line: training.batch_size" in error
+    assert "error: command line: training.batch_size" in error.replace("\n", "\nerror: ")
+    assert f"{file} and command line: objective: found" in error
 
 
 def test_a_loss_that_diverges_stops_with_step_and_advice(

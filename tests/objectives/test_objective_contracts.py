@@ -67,6 +67,11 @@ def step_of(images: Tensor, embedding: Tensor, objective: Objective, labels: Ten
     )  # fmt: skip
 
 
+def test_a_loss_of_each_view_by_itself_looks_at_both() -> None:
+    of = subject()
+    check_objective(build_objective("vicreg", of, {"invariance": 0.0}), of)
+
+
 @every_objective
 @every_group
 def test_every_objective_keeps_the_contract(name: str, group: str) -> None:

@@ -228,6 +228,7 @@ def test_a_loss_that_held_out_images_have_not_stops_before_it_reaches_a_file(
     error = capsys.readouterr().err
     assert f"step {STEPS} (epoch 0)" in error
     assert "validation/reconstruction is NaN or infinite" in error
+    assert "finite for the few images that may be held out" in error
     assert {path.name for path in (data.parent / "cnn").iterdir()} == {"config.yaml"}
 
 

@@ -33,11 +33,14 @@ def read_config(path: Path, overrides: Sequence[str]) -> Config:
 
 
 def _told_apart(problem: Problem, path: str, overrides: Sequence[str]) -> Problem:
-    """The problem, said of the command line where its key or a section around it was typed there."""
+    """The problem, said of the command line where its key, one around it or one within it was typed there."""
     key = problem.where.removeprefix(f"{path}: ")
-    typed = (override.partition("=")[0] for override in overrides)
-    on_command_line = any(f"{key}.".startswith(f"{name}.") for name in typed)
-    return replace(problem, where=f"command line: {key}") if on_command_line else problem
+    typed = [override.partition("=")[0] for override in overrides]
+    if any(f"{key}.".startswith(f"{name}.") for name in typed):
+        return replace(problem, where=f"command line: {key}")
+    if any(name.startswith(f"{key}.") for name in typed):  # a section may be wrong for what either of them says
+        return replace(problem, where=f"{path} and command line: {key}")
+    return problem
 
 
 def config_text(config: Config) -> str:

@@ -95,8 +95,7 @@ def build_objective(name: str, subject: Subject, options: Mapping[str, Any], whe
 def _check_constructor(name: str, accepted: Mapping[str, inspect.Parameter]) -> None:
     """Refuse a constructor that asks for what it is not given."""
     for parameter in accepted.values():
-        positional = parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.default is parameter.empty
-        if positional and parameter.name not in GIVEN:
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.name not in GIVEN:
             raise ConfigError(
                 f"objective {name!r}", f"its constructor asks for {parameter.name!r}", ", ".join(GIVEN),
                 "options are keyword-only, after a `*`",

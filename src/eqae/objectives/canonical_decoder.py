@@ -44,9 +44,4 @@ def check_standardised(where: str, batch_size: int, images: int) -> None:
         ConfigError: one image a step, or one that is trained on.
     """
     if min(batch_size, images) < 2:
-        raise ConfigError(
-            where,
-            "1 image a step",
-            "at least 2",
-            "raise training.batch_size, or train on more: features are standardised",
-        )
+        raise ConfigError(where, "1 image a step", "at least 2", "train on more images: features are standardised")

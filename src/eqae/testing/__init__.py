@@ -14,6 +14,9 @@ Example:
 from __future__ import annotations
 
 from eqae.testing.equivariance import (
+    EXACT,
+    Action,
+    Function,
     act_on_fields,
     act_on_images,
     act_on_rows,
@@ -28,6 +31,9 @@ from eqae.testing.objectives import check_objective
 from eqae.testing.weights import randomize
 
 __all__ = [
+    "EXACT",
+    "Action",
+    "Function",
     "act_on_fields",
     "act_on_images",
     "act_on_rows",

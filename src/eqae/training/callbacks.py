@@ -114,7 +114,7 @@ class StopOnNonFinite(pl.Callback):
     def on_validation_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *batch_and_what_came_of_it: object
     ) -> None:
-        """Look at the losses of held-out images, which may be too few for an objective, after the weights."""
+        """Look at the losses of held-out images, after the weights, which spoil them."""
         self._look(trainer, pl_module, dict[str, Tensor](pl_module.named_parameters()) | _losses(pl_module))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -138,9 +138,16 @@ class StopOnNonFinite(pl.Callback):
             f"step {trainer.global_step} (epoch {trainer.current_epoch})",
             f"{bad or 'what another process has'} is NaN or infinite; {losses}; learning rate {rate:.3g}",
             "finite losses, gradients and weights",
-            f"lower training.learning_rate or set training.gradient_clip: 1.0, and train again; last good state: "
-            f"{last if last.exists() else 'none yet'}",
+            f"{_remedy(bad)}, and train again; last good state: {last if last.exists() else 'none yet'}",
         )
+
+
+def _remedy(bad: str | None) -> str:
+    """Of what is not finite, by its name."""
+    remedy = "lower training.learning_rate or set training.gradient_clip: 1.0"
+    if bad is not None and bad.startswith("validation/"):
+        remedy += ", or make the objective finite for the few images that may be held out"
+    return remedy
 
 
 class StopOnCollapse(pl.Callback):
