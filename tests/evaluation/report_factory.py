@@ -96,7 +96,7 @@ def _accuracy_rows(model: str, rank: int, rng: np.random.Generator) -> list[Row]
     for condition, loss in (("D4", 0.4), ("any-angle", 0.45)):
         kept = 1.0 if model.startswith(EXACT) and condition == "D4" else 1 - loss * rng.uniform(0.2, 1)
         value = 0.9 * quality * kept
-        rows.append(row("linear_probe_accuracy", value, model, condition, low=value - 0.01, high=value + 0.01))
+        rows.append(row("linear_probe_accuracy", value, model, condition, low=value - 0.01, high=value + 0.01, n=256))
     return rows
 
 

@@ -95,6 +95,15 @@ def test_one_model_has_one_colour_on_the_whole_page(full: str) -> None:
         assert len(re.findall(pattern, full)) >= 7
 
 
+def test_it_says_where_turned_images_are_a_sample(full: str, tmp_path: Path) -> None:
+    results = fabricate(MODELS[:1], images=50)
+    assert "judged on 256 of the 10,000 images, turned" in full
+    results.rows = [replace(line, n=256) for line in results.rows]
+    assert "judged on turned ones." in written(tmp_path, results)
+    results.rows = [line for line in results.rows if not line.condition]
+    assert "Turned:" not in written(tmp_path, results)
+
+
 def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
     results = fabricate(MODELS[:1], images=50)
     assert written(tmp_path, results) == written(tmp_path, results)

@@ -19,7 +19,7 @@ _FEW = "Linear probe, labels a class"
 _TURNED = "Linear probe, turned"
 _HOW_TO_READ = (
     "Labels enter here: classifiers are fitted on features of the training images, which networks learn without them, "
-    "unless an objective shows them. Turned: the same probe, fitted on images as they are, judged on turned ones."
+    "unless an objective shows them."
 )
 _CAPTION = (
     "Confusions of the linear probe on the test images: rows are true classes, columns predictions. Shades are shares "
@@ -30,7 +30,26 @@ _CAPTION = (
 def classification(subject: Subject) -> Markup:
     """Accuracies of the probes and a confusion matrix a model."""
     table, matrices = score_table(subject, _columns(subject)), _matrices(subject)
-    return join(tag("p", _HOW_TO_READ), table, matrices) if table or matrices else Markup()
+    return join(tag("p", _how_to_read(subject)), table, matrices) if table or matrices else Markup()
+
+
+def _how_to_read(subject: Subject) -> str:
+    """The paragraph above the table; it says which images a model that turns do not move has two accuracies on."""
+    upright, turned = _images_judged(subject, turned=False), _images_judged(subject, turned=True)
+    if not turned:
+        return _HOW_TO_READ
+    on = (
+        f"{turned:,} of the {upright:,} images, turned: where turns do not move the features, the difference from the "
+        "first column is that of the images"
+        if turned < upright
+        else "turned ones"
+    )
+    return f"{_HOW_TO_READ} Turned: the same probe, fitted on images as they are, judged on {on}."
+
+
+def _images_judged(subject: Subject, *, turned: bool) -> int:
+    rows = (row for row in subject.results.rows if row.metric == "linear_probe_accuracy")
+    return max((row.n for row in rows if bool(row.condition) == turned), default=0)
 
 
 def _columns(subject: Subject) -> list[Column]:
