@@ -105,7 +105,8 @@ def rivals() -> Iterator[str]:
     runs = benchmark.RECORD.current()
     for data in benchmark.DATA:
         if any(run["data"] == data for run in runs):
-            yield from ("", *"\n".join(benchmark.table(runs, data)).splitlines(), "")
+            _, *lines = "\n".join(benchmark.table(runs, data)).splitlines()
+            yield from ("", f"### `{data}`", *lines, "")
 
 
 def choices() -> Iterator[str]:

@@ -72,6 +72,16 @@ def test_the_readme_says_what_is_on_record(table: ModuleType) -> None:
         assert refreshed(stale) == text
 
 
+def test_the_overview_is_of_what_is_on_record(benchmarks: Path) -> None:
+    import rivals_overview
+    from rivals_table import RECORD
+
+    figures = rivals_overview.shown(RECORD.current())
+    picture = (benchmarks.parent / "docs" / "pictures" / "rivals_overview.svg").read_text()
+    assert rivals_overview.digest(figures) in picture
+    assert all(data in picture for data in figures)
+
+
 def test_a_dash_stands_where_nothing_was_measured(table: ModuleType) -> None:
     from recorded_runs import mean_and_spread
 
