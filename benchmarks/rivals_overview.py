@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,6 +45,8 @@ FIGURES = (
     ("k-means ACC", "kmeans_acc", "^", 4.5, "#d55e00", "#d55e00"),
 )
 """Title, metric, mark, its size, colour and filling: a linear probe lies within kNN where both are alike."""
+ACROSS = 3
+"""Panels beside each other."""
 OURS = 3
 """The first rows, which a line divides from the rivals."""
 STYLE = {
@@ -74,13 +77,16 @@ def digest(figures: Shown) -> str:
 
 def draw(figures: Shown) -> Figure:
     """A panel a dataset, a row a network, a mark a figure."""
-    page = Figure(figsize=(1.5 * len(figures) + 2.6, 0.26 * len(ROWS) + 1.1), layout="constrained")
-    panels = page.subplots(1, len(figures), sharey=True, squeeze=False)[0]
-    for panel, (data, rows) in zip(panels, figures.items(), strict=True):
+    down = math.ceil(len(figures) / ACROSS)
+    page = Figure(figsize=(8.0, (0.22 * len(ROWS) + 0.5) * down + 0.3), layout="constrained")
+    panels = page.subplots(down, ACROSS, sharex=True, sharey=True, squeeze=False)
+    for panel, (data, rows) in zip(panels.flat, figures.items(), strict=False):
         _panel(panel, data, rows)
-    panels[0].set_yticks(range(len(ROWS)), [title for title, *_ in ROWS])
-    panels[0].set_ylim(len(ROWS) - 0.4, -0.6)
-    handles, titles = panels[0].get_legend_handles_labels()
+    for panel in panels.flat[len(figures) :]:
+        panel.set_axis_off()
+    panels[0, 0].set_yticks(range(len(ROWS)), [title for title, *_ in ROWS])
+    panels[0, 0].set_ylim(len(ROWS) - 0.4, -0.6)
+    handles, titles = panels[0, 0].get_legend_handles_labels()
     page.legend(handles, titles, loc="outside lower right", ncols=len(FIGURES), frameon=False)
     return page
 
