@@ -18,7 +18,7 @@ from typing import Any
 from mkdocs.exceptions import PluginError
 
 from eqae.commands.shell import key_help
-from eqae.evaluation.choice import Choice, by_pick, choices_without_labels
+from eqae.evaluation.choice import CONDITIONS, Choice, by_pick, choices_without_labels
 from eqae.evaluation.report.choice_text import rank_text
 from eqae.evaluation.row import Row
 
@@ -111,20 +111,49 @@ def rivals() -> Iterator[str]:
 
 def choices() -> Iterator[str]:
     """What figures without labels would have picked among the lines of the rotated digits, seed 0."""
-    benchmark = _benchmark("rivals_table")
-    runs = benchmark.RECORD.current()
-    entries = {run["network"]: run for run in runs if run["data"] == "o2-mnist-12k" and run["seed"] == 0}
-    rows = [
-        Row(line.title.replace("*", ""), "", "", metric, "", value, None, None, metric not in LESS_IS_BETTER, 0, 0)
-        for line in benchmark.LINES
-        if line.network in entries and line.network != "supervised"
-        for metric, value in entries[line.network]["figures"].get(line.head, {}).items()
-    ]
     titles = ("by", "picks", *(f"{title}: lost (rank)" for title in TARGETS.values()))
-    lines = by_pick(choices_without_labels(rows)).items()
-    said = ((metric.replace("_", " "), pick, *(_lost(found.get(target)) for target in TARGETS))
+    lines = by_pick(_choices_on("o2-mnist-12k")).items()
+    said = ((_criterion(metric), pick, *(_lost(found.get(target)) for target in TARGETS))
             for (metric, pick), found in lines)  # fmt: skip
     yield from _table(titles, said, code=False)
+
+
+def choices_of_neighbours() -> Iterator[str]:
+    """What such picks lose of kNN on each dataset of record, seed 0."""
+    datasets = tuple(_benchmark("rivals_table").DATA)
+    found = {
+        (choice.criterion, data): choice
+        for data in datasets
+        for choice in _choices_on(data)
+        if choice.target == "knn_accuracy"
+    }
+    criteria = dict.fromkeys(criterion for criterion, _ in found)
+    said = ((_criterion(one), *(_lost(found.get((one, data))) for data in datasets)) for one in criteria)
+    yield from _table(("kNN: lost (rank)", *(f"`{data}`" for data in datasets)), said, code=False)
+
+
+def _choices_on(data: str) -> list[Choice]:
+    """Among the lines that the record has of a dataset, seed 0, but for those that saw labels."""
+    benchmark = _benchmark("rivals_table")
+    runs = benchmark.RECORD.current()
+    entries = {run["network"]: run for run in runs if run["data"] == data and run["seed"] == 0}
+    return choices_without_labels([
+        _row(line.title, key, value)
+        for line in benchmark.LINES
+        if line.network in entries and not line.network.startswith("supervised")
+        for key, value in entries[line.network]["figures"].get(line.head, {}).items()
+    ])  # fmt: skip
+
+
+def _row(title: str, key: str, value: float) -> Row:
+    """A figure of the record as a row of results."""
+    metric, _, condition = key.partition(" ")
+    return Row(title.replace("*", ""), "", "", metric, condition, value, None, None, metric not in LESS_IS_BETTER, 0, 0)
+
+
+def _criterion(metric: str) -> str:
+    """A criterion in words, with the condition it is taken under."""
+    return f"{metric} {CONDITIONS.get(metric, '')}".strip().replace("_", " ").replace("-", " ")
 
 
 def centre_of_mass() -> Iterator[str]:
@@ -194,5 +223,5 @@ def _table(titles: Iterable[str], rows: Iterable[Iterable[str]], *, code: bool =
 
 TABLES: dict[str, Callable[..., Iterator[str]]] = {
     "keys": keys, "options": options, "figures": figures, "record": record, "rivals": rivals, "choices": choices,
-    "centre_of_mass": centre_of_mass,
+    "choices_of_neighbours": choices_of_neighbours, "centre_of_mass": centre_of_mass,
 }  # fmt: skip

@@ -14,7 +14,7 @@ from report_factory import fabricate, row
 from rich.console import Console
 from scipy import stats
 
-from eqae.evaluation.choice import CRITERIA, TARGETS, Choice, by_pick, choices_without_labels
+from eqae.evaluation.choice import CONDITIONS, CRITERIA, TARGETS, Choice, by_pick, choices_without_labels
 from eqae.evaluation.report import print_table, write_report
 from eqae.evaluation.report.choice_text import choice_lines
 from eqae.evaluation.results import Results
@@ -24,7 +24,13 @@ PROBE = {"a": 0.9, "b": 0.8, "c": 0.7, "d": 0.6, "e": 0.5}
 
 
 def results(**columns: Mapping[str, float]) -> Results:
-    return Results([row(metric, value, model) for metric, found in columns.items() for model, value in found.items()])
+    return Results(
+        [
+            row(metric, value, model, CONDITIONS.get(metric, ""))
+            for metric, found in columns.items()
+            for model, value in found.items()
+        ]
+    )
 
 
 def only(found: Results) -> Choice:
@@ -81,6 +87,12 @@ def test_initial_weights_and_conditions_do_not_count() -> None:
     found.rows += [row("effective_rank", 9.0, "c (untrained)"), row("effective_rank", 9.0, "c", "D4")]
     found.rows += [row("linear_probe_accuracy", 0.9, "c (untrained)")]
     assert found.choices == []
+
+
+def test_orbits_are_recalled_at_any_angle_and_not_at_those_that_cost_nothing() -> None:
+    found = results(orbit_recall_at_1={"a": 0.7, "b": 0.9, "c": 0.5}, knn_accuracy=PROBE)
+    found.rows[:0] = [row("orbit_recall_at_1", 1.0, "c", condition) for condition in ("D4", "30deg", "")]
+    assert (only(found).criterion, only(found).picked) == ("orbit_recall_at_1", "b")
 
 
 def test_every_criterion_meets_every_target() -> None:

@@ -12,8 +12,13 @@ from scipy import stats
 if TYPE_CHECKING:
     from eqae.evaluation.row import Row
 
-CRITERIA = ("reconstruction_mse", "effective_rank", "kmeans_silhouette", "cluster_stability", "neighbour_consistency")
+CRITERIA = (
+    "reconstruction_mse", "effective_rank", "kmeans_silhouette", "cluster_stability", "neighbour_consistency",
+    "orbit_recall_at_1",
+)  # fmt: skip
 """Figures by which a model can be chosen where nothing is labelled."""
+CONDITIONS = {"orbit_recall_at_1": "any-angle"}
+"""Under what such a figure is taken, if under anything: by its exact turns an equivariant network finds every image."""
 TARGETS = ("linear_probe_accuracy", "knn_accuracy", "kmeans_acc")
 """Figures, by labels, of what the chosen model is worth."""
 FEWEST = 3
@@ -55,8 +60,8 @@ def choices_without_labels(rows: Sequence[Row]) -> list[Choice]:
     """One choice for each criterion and target that at least three models have.
 
     Args:
-        rows: of trained models; those with a condition or without a finite value do not count, and of several for
-            one model and metric the first does.
+        rows: of trained models; those with another condition than :data:`CONDITIONS` has, or without a finite value,
+            do not count, and of several for one model and metric the first does.
     """
     columns = {metric: _column(rows, metric) for metric in (*CRITERIA, *TARGETS)}
     pairs = ((criterion, target) for criterion in CRITERIA for target in TARGETS)
@@ -78,7 +83,7 @@ def _column(rows: Iterable[Row], metric: str) -> Column:
     """The row of each model, by label."""
     found: dict[str, Row] = {}
     for row in rows:
-        if row.metric == metric and not row.condition and np.isfinite(row.value):
+        if row.metric == metric and row.condition == CONDITIONS.get(metric, "") and np.isfinite(row.value):
             found.setdefault(row.model, row)
     return found
 
