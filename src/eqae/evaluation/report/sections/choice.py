@@ -21,8 +21,8 @@ _HOW_TO_READ = (
 _NOTE = (
     "Bold: the pick is the best model. ≈ within noise of the best. Point at a number for the best model and the number "
     "of models: rank correlations of a handful are coarse. Of models that a criterion cannot tell apart, as "
-    "reconstruction cannot the heads of one network, the worst is picked. Orbit recall is that under "
-    "any angle. Where images are labelled, silhouette, stability and consistency are of as many clusters as there are "
+    "reconstruction cannot the heads of one network, the worst is picked. Orbit recall is that under any "
+    "angle. Where images are labelled, silhouette, stability and consistency are of as many clusters as there are "
     "classes."
 )
 
