@@ -214,7 +214,7 @@ class Training(Section):
     validation: Fraction = Field(0.05, description="share of the training images held out to watch the loss")
     precision: Literal["auto", "32-true", "bf16-mixed", "64-true"] = Field(
         "32-true",
-        description="Lightning's precision; auto: bf16-mixed where the hardware computes in bfloat16, else 32-true",
+        description="Lightning's precision; auto: bf16-mixed where that is found to be faster, else 32-true",
     )
     accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="where to run")
     devices: Positive | Literal["auto"] = Field(

@@ -117,9 +117,9 @@ def test_a_resumed_run_keeps_the_hour_it_began(
     assert config.stat().st_mtime_ns == began
 
 
-@pytest.mark.parametrize(("native", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
-def test_automatic_precision_is_what_the_machine_computes_in(
-    native: bool,
+@pytest.mark.parametrize(("faster", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_automatic_precision_is_what_the_machine_is_fast_in(
+    faster: bool,
     precision: str,
     tiny: Arguments,
     tmp_path: Path,
@@ -128,13 +128,13 @@ def test_automatic_precision_is_what_the_machine_computes_in(
 ) -> None:
     from eqae.commands import training_precision
 
-    monkeypatch.setattr(training_precision, "computes_in_bfloat16", lambda device: native)
+    monkeypatch.setattr(training_precision, "is_faster_in_bfloat16", lambda device: faster)
     settings = trained_by("reconstruction", "training.epochs=1")
     assert main(tiny("eqae_p4m.yaml", *settings, "training.precision=auto")) == 0
     assert f"precision: {precision}" in (tmp_path / "run" / "config.yaml").read_text()
-    assert "emulated" not in capsys.readouterr().out
+    assert "slower here" not in capsys.readouterr().out
     assert main(tiny("eqae_p4m.yaml", *settings, "training.precision=bf16-mixed", "name=asked")) == 0
-    assert ("emulated" in capsys.readouterr().out) is not native
+    assert ("slower here" in capsys.readouterr().out) is not faster
 
 
 @pytest.mark.parametrize("trained", [False, True])
@@ -147,13 +147,13 @@ def test_precision_is_warned_of_while_something_is_left_to_train(
     from eqae.config import Config
     from eqae.runs import RunDirectory
 
-    monkeypatch.setattr(training_precision, "computes_in_bfloat16", lambda device: False)
+    monkeypatch.setattr(training_precision, "is_faster_in_bfloat16", lambda device: False)
     run = RunDirectory(tmp_path)
     if trained:
         run.manifest.touch()
     config = Config.model_validate({"training": {"precision": "bf16-mixed"}})
     assert training_precision.with_precision(config, run, Console()) == config
-    assert ("emulated" in capsys.readouterr().out) is not trained
+    assert ("slower here" in capsys.readouterr().out) is not trained
 
 
 def test_training_with_labels_says_so(tiny: Arguments, tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ def carry_out(config: Config, run: RunDirectory, *, resume: bool, console: Conso
     Raises:
         EqaeError: see :func:`eqae.commands.train.train`.
     """
-    config = with_precision(config, run if resume else None, console)
+    begun = run if resume or (run.config.is_file() and not is_leader()) else None  # as the leader has it
+    config = with_precision(config, begun, console)
     check_evaluators(config)
     check_devices(config)
     dataset = read_images(config.data)
