@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from rich.console import Console
 
+from eqae.commands.threads import wait_briefly
 from eqae.config import Choice, Config
 from eqae.errors import EqaeError
 from eqae.processes import speaks
@@ -41,6 +42,7 @@ def guarded(action: Callable[[], None], then: str = "") -> int:
         action: what is done; whatever it writes must be whole at any moment.
         then: what to do after either of the two, such as ``continue with --resume``.
     """
+    wait_briefly()
     with _plain_warnings(), _listening() as sigterm:
         try:
             action()
