@@ -92,8 +92,16 @@ class Ramp(Section):
         return {"from": self.start, "to": self.end, "until": self.until}
 
 
+RAMP = {"from", "to", "until"}
+
+
 def _number_or_ramp(value: Any, _: ValidatorFunctionWrapHandler) -> float | Ramp:
     """By hand, because the errors of a union speak of all its members at once."""
+    if isinstance(value, Mapping) and (others := set(value) - RAMP):
+        raise ValueError(
+            f"{{from, to, until}} alone; with {', '.join(sorted(others))} beside it, "
+            f"{{weight: {{from: 0.0, to: 1.0}}, {min(others)}: ...}}"
+        )
     if isinstance(value, Mapping | Ramp):
         return Ramp.model_validate(value)
     if isinstance(value, bool):
@@ -120,7 +128,7 @@ class WeightedObjective(BaseModel):
 def _weight_or_options(value: Any, handler: ValidatorFunctionWrapHandler) -> float | Ramp | WeightedObjective:
     if isinstance(value, WeightedObjective):
         return value
-    if isinstance(value, Mapping) and not {"from", "to", "until"} & set(value):
+    if isinstance(value, Mapping) and not RAMP & set(value):
         return WeightedObjective.model_validate(value)
     return _number_or_ramp(value, handler)
 

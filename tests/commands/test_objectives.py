@@ -31,13 +31,15 @@ NETWORKS = {
 }
 PLAIN = "baselines={plain: {model: {name: cnn, fields: [3, 4], code: 6}"
 BARE = "{name: eqae, fields: [3, 4], code: 6, decoder: false}"
+CNN = "model={name: cnn, group: D4, fields: [2, 3], code: 4, decoder: false}"
 
 
 def trained_by(name: str, *more: str) -> list[str]:
     """Overrides that train a small network by one objective."""
+    beside = "reconstruction: 1.0, " if name == "attention_entropy" else ""  # which trains no decoder
     return [
-        f"model={NETWORKS.get(name, BARE)}", f"objective={{{name}: {OPTIONS.get(name, '1.0')}}}", "head=mean_max",
-        "heads=[]", "baselines={}", "evaluators=[invariance]", "training.epochs=2", "name=run", *more,
+        f"model={NETWORKS.get(name, BARE)}", f"objective={{{beside}{name}: {OPTIONS.get(name, '1.0')}}}",
+        "head=mean_max", "heads=[]", "baselines={}", "evaluators=[invariance]", "training.epochs=2", "name=run", *more,
     ]  # fmt: skip
 
 
@@ -192,9 +194,39 @@ def test_training_with_labels_says_so(tiny: Arguments, tmp_path: Path) -> None:
         (["objective={reconstruction: {weight: {from: 0.0, to: 0.0}}}"], "a weight above zero"),
         (["objective={reconstruction: 1.0, Reconstruction: 1.0}"], "'reconstruction' a second time"),
         ([f"{PLAIN}, objective: {{contrastive: 1.0}}}}}}"], "baselines.plain.objective: contrastive: none of them"),
-        ([f"{PLAIN}, objective: {{attention_entropy: 1.0}}}}}}"], "baselines.plain.objective.attention_entropy"),
+        (
+            [f"{PLAIN}, objective: {{reconstruction: 1.0, attention_entropy: 1.0}}}}}}"],
+            "baselines.plain.objective.attention_entropy",
+        ),
         ([f"{PLAIN}, head: {{name: mean, bnd: 3}}}}}}"], "baselines.plain.head.bnd: unknown option"),
         (trained_by("aligned_reconstruction", "model.group=D2"), "alignment: minimum"),
+        (
+            trained_by("aligned_reconstruction", CNN),
+            "a model equivariant over C3 or more, or alignment: minimum with over: D4",
+        ),
+        (
+            trained_by("variational", CNN),
+            "objective.variational.over: that of the model, C1, has one pose",
+        ),
+        (
+            trained_by(
+                "aligned_reconstruction", "model.group=C1", "objective.aligned_reconstruction.alignment=minimum"
+            ),
+            "objective.aligned_reconstruction.over: that of the model, C1, has one pose",
+        ),
+        (
+            trained_by("variational", "objective.variational.fields=[2, 2, 2, 2, 2, 2]"),
+            "give the fields of the objective",
+        ),
+        (trained_by("contrastive", "data.held_out=0.95"), "at least 8\n  fix: train on more images"),
+        (trained_by("neighbours", "data.held_out=0.95"), "fix: train on more images, or ask for fewer clusters"),
+        (
+            ["objective={neighbours: {from: 0.0, to: 1.0, clusters: 3}}", f"model={BARE}"],
+            "{weight: {from: 0.0, to: 1.0}, clusters: ...}",
+        ),
+        (["model={name: zernike}", "objective={contrastive: {temprature: 7}}"], "did you mean 'temperature'?"),
+        ([f"{PLAIN}, objective: {{}}}}}}"], "objective: empty; expected at least one objective"),
+        (["objective={attention_entropy: 1.0}", "model.attention=4"], "none of them trains the decoder"),
         (trained_by("variational", "objective.variational.over=E4"), "unknown group 'E4'"),
         (["objective={contrast: 1.0}"], "did you mean 'contrastive'?"),
         (["augmentation.scale=-0.1"], "augmentation.scale"),

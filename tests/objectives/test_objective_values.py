@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from eqae.groups import C4, D4, Group
 from eqae.models.base import Reconstruction
-from eqae.objectives import Objective, Step
+from eqae.objectives import Objective, Step, Subject, build_objective
 from eqae.objectives.aligned_reconstruction import AlignedReconstruction
 from eqae.objectives.attention_entropy import AttentionEntropy
 from eqae.objectives.canonical_decoder import coder
@@ -23,7 +23,7 @@ from eqae.objectives.neighbours import Neighbours
 from eqae.objectives.projection import Projection
 from eqae.objectives.prototypes import Prototypes
 from eqae.objectives.reconstruction import PixelReconstruction
-from eqae.objectives.variational import Variational
+from eqae.objectives.variational import Variational, bounded, divergence
 from eqae.objectives.vicreg import VICReg
 from eqae.testing import randomize
 
@@ -458,3 +458,29 @@ def test_variances_are_bounded_where_exponentials_would_overflow() -> None:
         beyond, at = (objective.eval()(seen(matrix([0, size * bound]), images)) for size in (90, 1))
         assert beyond == at
         assert at.item() == pytest.approx(2 * 0.1**2 * (math.exp(bound) - 1 - bound) / 2 / PIXELS)
+
+
+def test_the_prior_pulls_back_a_variance_that_has_left_its_bounds() -> None:
+    given = torch.tensor([-12.0, 0.5, 12.0], dtype=torch.float64, requires_grad=True)
+    assert torch.equal(bounded(given), torch.tensor([-10.0, 0.5, 10.0]).double())
+    divergence(torch.zeros(1, 3).double(), bounded(given)[None]).sum().backward()
+    assert given.grad is not None
+    assert given.grad.tolist() == pytest.approx([(math.exp(at) - 1) / 2 for at in (-10, 0.5, 10)])
+
+
+@pytest.mark.parametrize("name", ["contrastive", "vicreg", "prototypes", "neighbours"])
+def test_the_spread_is_near_one_where_images_differ_and_nothing_where_they_are_one(name: str) -> None:
+    torch.manual_seed(0)
+    objective = build_objective(name, Subject(D4, 3, 6, SHAPE, 4), {}).double()
+    features = draw(64, 6)
+    found, of_one = objective.spread(features), objective.spread(features[:1].expand(64, 6))
+    assert found is not None
+    assert of_one is not None
+    assert 0.1 < found < 2
+    assert of_one < 1e-6
+    assert Objective().spread(features) is None
+
+
+def test_the_spread_of_vicreg_is_the_deviation_it_asks_for() -> None:
+    objective = bare(VICReg(2))
+    assert objective.spread(matrix([3, 0], [-3, 0])) == pytest.approx(1.5)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 import torch
 from rich.console import Console
-from torch import Tensor
+from torch import Tensor, nn
 
 from eqae.data.base import Dataset, Images
 from eqae.errors import TrainingDiverged
@@ -19,8 +19,10 @@ from eqae.heads import build_head
 from eqae.heads.base import Head
 from eqae.models import build_model
 from eqae.objectives import Objective, Step, Subject, build_objective
+from eqae.objectives.contrastive import Contrastive
+from eqae.objectives.spread import relative_spread
+from eqae.objectives.vicreg import VICReg
 from eqae.training.augment import Augment
-from eqae.training.callbacks import relative_spread
 from eqae.training.fit import Recipe, fit, seed_everything
 from eqae.training.module import Optimization, Weighted
 from eqae.training.tracking import NoTracker
@@ -207,6 +209,33 @@ def test_of_a_head_that_is_fitted_later_the_embeddings_have_to_differ(tmp_path: 
     head = SaysNothing()
     head.needs_fit = True
     train(tmp_path, {"plain": Recorder()}, dataset(), head=head)
+
+
+def test_what_collapses_behind_features_that_differ_stops_the_training(tmp_path: Path) -> None:
+    def built(**chosen: Any) -> dict[str, Objective]:
+        seed_everything(0, "objectives")
+        return {"it": VICReg(8, projection=(8,), **chosen)}
+
+    train(tmp_path, built(), dataset(), epochs=12, rate=0.03)
+    with pytest.raises(TrainingDiverged, match=r"what objective\.it compares has collapsed"):
+        train(tmp_path, built(variance=0.0, covariance=0.0), dataset(), epochs=60, rate=0.03)
+
+
+def test_to_look_for_a_collapse_moves_no_statistics(tmp_path: Path) -> None:
+    class Counting(Contrastive):
+        """Counts how often its statistics moved in training."""
+
+        steps = 0
+
+        def forward(self, step: Step) -> Tensor:
+            self.steps += self.training
+            return super().forward(step)
+
+    objective = Counting(8, projection=(8, 4))
+    train(tmp_path, {"it": objective}, dataset(), epochs=2)
+    standardised = objective.projection[0]
+    assert isinstance(standardised, nn.BatchNorm1d)
+    assert standardised.num_batches_tracked == objective.steps > 0
 
 
 def test_images_that_hardly_differ_are_no_collapse(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from eqae.models.orbit_mean import OrbitMean
 from eqae.nn.basis import blank_bases
 from eqae.nn.filters import adopt_bases
 from eqae.objectives import Subject, build_objective
+from eqae.objectives.base import GIVEN
 from eqae.processes import launched_here, machines
 from eqae.registry import OBJECTIVES
 from eqae.runs import RunDirectory
@@ -152,12 +153,22 @@ def _weight(given: float | Ramp) -> Weight:
     return Weight(given.start, given.end, given.until) if isinstance(given, Ramp) else Weight(given, given)
 
 
+def _chosen(config: Config) -> Iterator[tuple[str, WeightedObjective]]:
+    for name, given in config.objective.items():
+        yield name, given if isinstance(given, WeightedObjective) else WeightedObjective(weight=given)
+
+
+def _check_options(config: Config) -> None:
+    """Of objectives that train nothing, because no gradient trains the model."""
+    for name, chosen in _chosen(config):
+        OBJECTIVES.check(name, chosen.options, f"objective.{name}", set(GIVEN))
+
+
 def _objectives(config: Config, subject: Subject) -> dict[str, Weighted]:
     """What the config asks to minimise, at its initial weights."""
     seed_everything(config.seed, "objectives")
     built = {}
-    for name, given in config.objective.items():
-        chosen = given if isinstance(given, WeightedObjective) else WeightedObjective(weight=given)
+    for name, chosen in _chosen(config):
         objective = build_objective(name, subject, chosen.options, f"objective.{name}")
         built[OBJECTIVES.canonical(name)] = Weighted(objective, _weight(chosen.weight))
     return built
@@ -172,7 +183,7 @@ def _alone(config: Config, label: str, baseline: Baseline) -> Config:
             "head": baseline.head,
             "heads": (),
             "augmentation": baseline.augmentation or config.augmentation,
-            "objective": baseline.objective or config.objective,
+            "objective": config.objective if baseline.objective is None else baseline.objective,
             "baselines": {},
         }
     )
@@ -224,6 +235,8 @@ def _job(config: Config, dataset: Dataset, directory: RunDirectory) -> Job:
     untrained = copy.deepcopy(model) if model.trained_by == "gradient" else None
     head = build_head(spec.head, model, spec.head_options)
     objectives = _objectives(config, Subject.of(model, head, len(dataset.class_names))) if untrained else {}
+    if not untrained:
+        _check_options(config)
     return Job(
         label=config.name,
         model=model,

@@ -143,17 +143,19 @@ def deform(
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def blur(images: Tensor, deviations: Tensor) -> Tensor:
+def blur(images: Tensor, deviations: Tensor, largest: float | None = None) -> Tensor:
     """Gaussian blur of each image by its own standard deviation in pixels, border pixels repeated.
 
     Args:
         images: ``(B, C, H, W)`` float.
         deviations: ``(B,)``, above zero.
+        largest: deviation that there may be, three of which the kernels reach; by default the largest there is, which
+            may be another in each part of a batch.
 
     Returns:
         ``(B, C, H, W)``.
     """
-    reach = min(math.ceil(3 * float(deviations.max())), min(images.shape[-2:]) - 1)
+    reach = min(math.ceil(3 * (largest or float(deviations.max()))), min(images.shape[-2:]) - 1)
     offsets = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
     kernels = torch.exp(-offsets.square() / (2 * deviations.to(images).view(-1, 1).square()))
     kernels = kernels / kernels.sum(1, keepdim=True)

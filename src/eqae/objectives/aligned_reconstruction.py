@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eqae.errors import ConfigError
-from eqae.groups import Group, get_group
+from eqae.groups import Group
 from eqae.models.equivariant import Width
-from eqae.objectives.alignment import PredictedPose, least_error
+from eqae.objectives.alignment import PredictedPose, group_of_minimum, least_error
 from eqae.objectives.base import Objective
 from eqae.objectives.canonical_decoder import CanonicalDecoder, Fields, check_standardised, coder
 from eqae.objectives.step import Step
@@ -33,6 +33,10 @@ class AlignedReconstruction(Objective):
         code: d; the features are as many as the head gives.
         fields: channels of the decoder's stages.
         over: group of the minimum, by default the model's.
+
+    Raises:
+        ConfigError: the model's group has one element and ``over`` names no other; or fewer than three turns with
+            ``pose``.
     """
 
     needs = frozenset({"features"})
@@ -59,7 +63,7 @@ class AlignedReconstruction(Objective):
         self.code = coder(width, code)
         self.decoder = CanonicalDecoder(image_shape, fields, code)
         self.pose = PredictedPose(group, channels) if alignment == "pose" else None
-        self.over = group if over is None else get_group(over)
+        self.over = group if alignment == "pose" else group_of_minimum("aligned_reconstruction", group, over)
 
     def forward(self, step: Step) -> Tensor:
         """A mean squared error; a scalar."""

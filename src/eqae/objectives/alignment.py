@@ -10,11 +10,27 @@ from torch import Tensor, nn
 
 from eqae.data.transforms import mirror_then_rotate, rotate
 from eqae.errors import ConfigError
-from eqae.groups import Group
+from eqae.groups import Group, get_group
 from eqae.nn.fibre import GroupAxisLinear
 
 SOFT = 0.01
 """Length of a pose's vector below which its angle no longer pulls harder: of a symmetric V it has no angle at all."""
+
+
+def group_of_minimum(objective: str, group: Group, over: str | None) -> Group:
+    """The group that a least error is taken over: ``over``, or that of the model.
+
+    Raises:
+        ConfigError: the model's has one element, which would align nothing, and no other was named.
+    """
+    if over is not None:
+        return get_group(over)
+    if group.order == 1:
+        raise ConfigError(
+            f"objective.{objective}.over", f"that of the model, {group.name}, has one pose: nothing to align",
+            "a group", "over: D4, or another that holds the poses of your images",
+        )  # fmt: skip
+    return group
 
 
 class PredictedPose(nn.Module):
@@ -41,7 +57,8 @@ class PredictedPose(nn.Module):
         if group.rotations < 3:
             raise ConfigError(
                 "objective.aligned_reconstruction.alignment", f"'pose' with group {group.name}",
-                "a group of three turns or more", "alignment: minimum, which needs no pose, or model.group: D4",
+                "a group of three turns or more",
+                "a model equivariant over C3 or more, or alignment: minimum with over: D4, which needs no pose",
             )  # fmt: skip
         super().__init__()
         self.turns = group.rotations

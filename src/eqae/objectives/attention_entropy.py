@@ -13,6 +13,7 @@ class AttentionEntropy(Objective):
     """Mean over images of ``H(w) = −Σ_g w[g] log w[g]`` in nats, 0 to log|G| (Kuzminykh et al. 2018)."""
 
     needs = frozenset({"decoder"})
+    trains = False  # what it looks at stands before the decoder
 
     def forward(self, step: Step) -> Tensor:
         """A scalar.

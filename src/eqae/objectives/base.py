@@ -51,17 +51,29 @@ class Objective(nn.Module):
 
     Attributes:
         needs: what it reads of a :class:`Step` beyond V.
+        trains: whether it trains the decoder or classifier that it needs.
         views: how many views of each image it compares; one that compares none is shown as many as the others need.
         compares_images: whether the loss of an image depends on the others in the batch.
     """
 
     needs: frozenset[Need] = frozenset()
+    trains: bool = True
     views: int = 1
     compares_images: bool = False
 
     def forward(self, step: Step) -> Tensor:
         """The mean over images, in float32; a scalar, finite for one image too."""
         raise NotImplementedError
+
+    def spread(self, features: Tensor) -> float | None:
+        """How much different images differ in what is compared of them: about 1 where they do, 0 after a collapse.
+
+        None where nothing is compared that could collapse behind features which do not.
+
+        Args:
+            features: of the run's head, ``(B, D)``; they are standardised as in training.
+        """
+        return None
 
     def check(self, batch_size: int, images: int) -> None:
         """Refuse a training that cannot work.
@@ -146,13 +158,13 @@ def check_all_trained(objectives: Mapping[str, Objective], model: Autoencoder) -
     Raises:
         ConfigError: with what to change.
     """
-    needs = frozenset[Need]().union(*(objective.needs for objective in objectives.values()))
-    if model.classes and "classifier" not in needs:
+    trained = frozenset[Need]().union(*(objective.needs for objective in objectives.values() if objective.trains))
+    if model.classes and "classifier" not in trained:
         raise ConfigError(
             "model.classes", f"{model.classes}, and no objective with a weight trains a classifier", "one that does",
             "leave model.classes out, or add objective.cross_entropy=1.0",
         )  # fmt: skip
-    if model.has_decoder and "decoder" not in needs:
+    if model.has_decoder and "decoder" not in trained:
         raise ConfigError(
             "objective", f"{', '.join(objectives)}: none of them trains the decoder", "one that does",
             "set model.decoder: false, or add objective.reconstruction=1.0",

@@ -13,6 +13,7 @@ from eqae.groups import C1
 from eqae.models.chains import decoder_layers
 from eqae.models.equivariant import Width
 from eqae.nn import plan_sizes
+from eqae.nn.sizes import stages_for
 
 Fields = Annotated[tuple[Width, ...], MinLen(1)]
 """Channels of the decoder's stages, the one nearest to the image first."""
@@ -23,6 +24,11 @@ class CanonicalDecoder(nn.Module):
 
     def __init__(self, image_shape: tuple[int, int, int], fields: Sequence[int], code: int) -> None:
         super().__init__()
+        if len(fields) > (most := stages_for(image_shape[-1])):
+            raise ConfigError(
+                "objective", f"a decoder of {len(fields)} stages for images of {image_shape[-1]} pixels",
+                f"at most {most}", f"give the fields of the objective at most {most} numbers",
+            )  # fmt: skip
         plan = plan_sizes(image_shape, len(fields))
         self.layers = nn.Sequential(*decoder_layers(C1, image_shape[0], fields, code, plan, 3))
 

@@ -12,10 +12,11 @@ from torch import Tensor
 from eqae.errors import ConfigError
 from eqae.objectives.base import Objective
 from eqae.objectives.projection import Projection, Widths
+from eqae.objectives.spread import relative_spread
 from eqae.objectives.step import Step
 
 FEWEST = 8
-"""Images a step below which there is nothing to speak of to be contrasted with."""
+"""Images a step, but for an epoch's last, below which there is nothing to speak of to be contrasted with."""
 
 
 class Contrastive(Objective):
@@ -46,12 +47,17 @@ class Contrastive(Objective):
         assert step.features is not None
         return nt_xent(self.projection(step.features), self.temperature)
 
+    def spread(self, features: Tensor) -> float:
+        """Of the directions that cosines compare."""
+        return relative_spread(F.normalize(self.projection(features), dim=1))
+
     def check(self, batch_size: int, images: int) -> None:
         """Refuse batches too small for a contrast."""
         if min(batch_size, images) < FEWEST:
+            larger = "raise training.batch_size" if batch_size < FEWEST else "train on more images"
             raise ConfigError(
                 "objective.contrastive", f"{min(batch_size, images)} images a step", f"at least {FEWEST}",
-                "raise training.batch_size: every image is contrasted with the others of its batch",
+                f"{larger}: every image is contrasted with the others of its batch",
             )  # fmt: skip
 
 

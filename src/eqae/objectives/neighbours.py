@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from eqae.errors import ConfigError
 from eqae.objectives.base import Objective
+from eqae.objectives.spread import relative_spread
 from eqae.objectives.step import Step
 
 TINY = 1e-8
@@ -55,7 +56,7 @@ class Neighbours(Objective):
         """A scalar, in nats."""
         assert step.features is not None
         unit = F.normalize(self.standardised(step.features), dim=1)
-        log_p = (unit @ F.normalize(self.centres, dim=1).T / self.temperature).log_softmax(1)
+        log_p = self.log_p(unit)
         first, second = log_p.chunk(2)
         near = nearest(unit.chunk(2)[0].detach(), self.neighbours)
         partners = torch.cat([torch.arange(len(near), device=near.device)[:, None], near], 1)
@@ -64,19 +65,29 @@ class Neighbours(Objective):
         entropy = -(mean * mean.clamp_min(TINY).log()).sum()
         return -agreement - self.balance * entropy
 
+    def log_p(self, unit: Tensor) -> Tensor:
+        """Standardised features of unit length ``(B, D)`` to log-probabilities of the clusters, ``(B, K)``."""
+        return (unit @ F.normalize(self.centres, dim=1).T / self.temperature).log_softmax(1)
+
+    def spread(self, features: Tensor) -> float:
+        """Of the clusters' probabilities."""
+        return relative_spread(self.log_p(F.normalize(self.standardised(features), dim=1)).exp())
+
     def check(self, batch_size: int, images: int) -> None:
         """Refuse batches in which a cluster would have no two images, or an image not as many neighbours."""
-        wanted = 2 * len(self.centres)
-        others = min(batch_size, images) - 1
-        if self.neighbours > others:
+        clusters, given = len(self.centres), min(batch_size, images)
+        more = "raise training.batch_size" if batch_size < images else "train on more images"
+        if given < 4:
+            raise ConfigError("objective.neighbours", f"{given} images a step", "at least 4, for two clusters", more)
+        if self.neighbours >= given:
             raise ConfigError(
-                "objective.neighbours.neighbours", f"{self.neighbours}, with {others + 1} images a step",
-                f"at most {others}", "raise training.batch_size, or ask for fewer neighbours",
+                "objective.neighbours.neighbours", f"{self.neighbours}, with {given} images a step",
+                f"at most {given - 1}", f"{more}, or ask for fewer neighbours",
             )  # fmt: skip
-        if min(batch_size, images) < wanted:
+        if given < 2 * clusters:
             raise ConfigError(
-                "objective.neighbours.clusters", f"{len(self.centres)}, with {min(batch_size, images)} images a step",
-                f"at most {min(batch_size, images) // 2}", "raise training.batch_size, or ask for fewer clusters",
+                "objective.neighbours.clusters", f"{clusters}, with {given} images a step", f"at most {given // 2}",
+                f"{more}, or ask for fewer clusters",
             )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from eqae.errors import ConfigError
 from eqae.objectives.base import Objective
 from eqae.objectives.projection import Projection, Widths
+from eqae.objectives.spread import relative_spread
 from eqae.objectives.step import Step
 
 ROUNDS = 3
@@ -53,12 +54,19 @@ class Prototypes(Objective):
     def forward(self, step: Step) -> Tensor:
         """A scalar, in nats."""
         assert step.features is not None
-        scores = F.normalize(self.projection(step.features), dim=1) @ F.normalize(self.prototypes, dim=1).T
-        first, second = scores.chunk(2)
+        first, second = self.scores(step.features).chunk(2)
         with torch.no_grad():
             assigned = [balanced_assignment(view, self.sharpness) for view in (first, second)]
         said = [(view / self.temperature).log_softmax(1) for view in (first, second)]
         return -((assigned[0] * said[1]).sum(1) + (assigned[1] * said[0]).sum(1)).mean() / 2
+
+    def scores(self, features: Tensor) -> Tensor:
+        """Features ``(B, D)`` to cosines with the K prototypes, ``(B, K)``."""
+        return F.normalize(self.projection(features), dim=1) @ F.normalize(self.prototypes, dim=1).T
+
+    def spread(self, features: Tensor) -> float:
+        """Of what is said of each image."""
+        return relative_spread((self.scores(features) / self.temperature).softmax(1))
 
     def check(self, batch_size: int, images: int) -> None:
         """Refuse fewer images a step, but for an epoch's last, than prototypes, among which they are balanced."""

@@ -8,9 +8,9 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor
 
-from eqae.groups import Group, get_group
+from eqae.groups import Group
 from eqae.models.equivariant import Width
-from eqae.objectives.alignment import least_error
+from eqae.objectives.alignment import group_of_minimum, least_error
 from eqae.objectives.base import Objective
 from eqae.objectives.canonical_decoder import CanonicalDecoder, Fields, check_standardised, coder
 from eqae.objectives.step import Step
@@ -34,6 +34,9 @@ class Variational(Objective):
         noise: deviation of a pixel's likelihood: the larger, the more the prior counts.
         fields: channels of the decoder's stages.
         over: group of the minimum, by default the model's.
+
+    Raises:
+        ConfigError: the model's group has one element and ``over`` names no other.
     """
 
     needs = frozenset({"features"})
@@ -53,14 +56,14 @@ class Variational(Objective):
         super().__init__()
         self.code = coder(width, 2 * code)
         self.decoder = CanonicalDecoder(image_shape, fields, code)
-        self.over = group if over is None else get_group(over)
+        self.over = group_of_minimum("variational", group, over)
         self.noise = noise
 
     def forward(self, step: Step) -> Tensor:
         """A scalar; z is drawn in training, and is its mean in evaluation."""
         assert step.features is not None
         mean, log_variance = self.code(step.features).chunk(2, dim=1)
-        log_variance = log_variance.clamp(-MOST, MOST)
+        log_variance = bounded(log_variance)
         drawn = mean
         if self.training:
             drawn = mean + (log_variance / 2).exp() * torch.randn_like(mean)
@@ -71,6 +74,11 @@ class Variational(Objective):
     def check(self, batch_size: int, images: int) -> None:
         """Refuse batches of one image, over which nothing can be standardised."""
         check_standardised("objective.variational", batch_size, images)
+
+
+def bounded(log_variance: Tensor) -> Tensor:
+    """Log-variances within the bound, with the gradient of who has none: the prior can pull back what has left it."""
+    return log_variance + (log_variance.clamp(-MOST, MOST) - log_variance).detach()
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:

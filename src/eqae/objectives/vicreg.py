@@ -12,11 +12,12 @@ from torch import Tensor
 from eqae.errors import ConfigError
 from eqae.objectives.base import Objective
 from eqae.objectives.projection import Projection, Widths
+from eqae.objectives.spread import mean_deviation
 from eqae.objectives.step import Step
 
 Coefficient = Annotated[float, Ge(0), Le(1e6)]
 FEWEST = 8
-"""Images a step below which variance and covariance say nothing."""
+"""Images a step, but for an epoch's last, below which variance and covariance say nothing."""
 TINY = 1e-4
 """Added to variances under the root, as in the paper."""
 
@@ -75,12 +76,17 @@ class VICReg(Objective):
         shared = squared_covariances(first) + squared_covariances(second)
         return invariance * F.mse_loss(first, second) + variance * spread + covariance * shared
 
+    def spread(self, features: Tensor) -> float:
+        """The deviation that v(Z) wants to be 1."""
+        return mean_deviation(self.projection(features))
+
     def check(self, batch_size: int, images: int) -> None:
         """Refuse batches too small for a covariance."""
         if min(batch_size, images) < FEWEST:
+            larger = "raise training.batch_size" if batch_size < FEWEST else "train on more images"
             raise ConfigError(
                 "objective.vicreg", f"{min(batch_size, images)} images a step", f"at least {FEWEST}",
-                "raise training.batch_size: covariances are taken over a batch",
+                f"{larger}: covariances are taken over a batch",
             )  # fmt: skip
 
 

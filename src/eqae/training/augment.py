@@ -75,7 +75,7 @@ class Augment:
     def _corrupted(self, images: Tensor, generator: torch.Generator, share: Share) -> Tensor:
         if self.blur:
             deviations = share.cut(torch.rand(share.total, generator=generator))
-            images = blur(images, (self.blur * deviations).clamp_min(LEAST_BLUR))
+            images = blur(images, (self.blur * deviations).clamp_min(LEAST_BLUR), max(self.blur, LEAST_BLUR))
         if self.contrast:
             factors = 1 + self.contrast * share.cut(2 * torch.rand(share.total, generator=generator) - 1)
             mean = images.flatten(1).mean(1).view(-1, 1, 1, 1)

@@ -6,19 +6,22 @@ import csv
 import io
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from eqae.data.datamodule import ImageDataModule
 from eqae.errors import TrainingDiverged
 from eqae.files import write_atomically
 from eqae.heads.base import Head
 from eqae.models.base import Autoencoder
+from eqae.objectives.base import Objective
+from eqae.objectives.spread import relative_spread
 from eqae.precision import exact_products
 from eqae.seeding import mix
 from eqae.training.module import AutoencoderModule
@@ -30,6 +33,8 @@ METRICS_FILE = "metrics.csv"
 SPREAD = 1e-3
 """Of the features of different images, relative to their length, below which they count as one: rounding is 1e-6, and
 the Gram features of an untrained network differ by 0.05."""
+COMPARED = 0.02
+"""The same of what objectives compare, where 1 is usual."""
 
 
 class EquivarianceMonitor(pl.Callback):
@@ -151,7 +156,8 @@ def _remedy(bad: str | None) -> str:
 
 
 class StopOnCollapse(pl.Callback):
-    """Stops when different images have the same features: a constant agrees with itself in every view.
+    """Stops when different images have the same features, or are the same to an objective that compares them behind
+    its own layers: a constant agrees with itself in every view.
 
     Raises:
         TrainingDiverged: after an epoch, with the spread that is left and what may have caused it.
@@ -165,28 +171,44 @@ class StopOnCollapse(pl.Callback):
         """Look at a few images, in evaluation mode; those that hardly differ themselves say nothing."""
         if relative_spread(self.images.flatten(1)) < SPREAD:
             return
-        model = _model(pl_module)
-        model.eval()
+        for what, spread, least in self._spreads(pl_module):
+            if trainer.strategy.reduce_boolean_decision(spread >= least, all=True):
+                continue
+            raise TrainingDiverged(
+                f"epoch {trainer.current_epoch}",
+                f"{what} collapsed: over {len(self.images)} images they differ by {spread:.1g}",
+                f"{least:g} at least",
+                "add an objective that needs them to differ (reconstruction, or vicreg with variance and covariance), "
+                "let neighbours have a balance, or lower training.learning_rate",
+            )
+
+    def _spreads(self, pl_module: pl.LightningModule) -> list[tuple[str, float, float]]:
+        """What is looked at, how much images differ in it, and how much they should."""
+        assert isinstance(pl_module, AutoencoderModule)
+        model = pl_module.model.eval()
         with torch.no_grad(), torch.autocast(pl_module.device.type, enabled=False):
             embedding = model.encode(_like_weights(self.images, pl_module))
-            spread = relative_spread(embedding.flatten(1) if self.head.needs_fit else self.head(embedding))
+            features = embedding.flatten(1) if self.head.needs_fit else self.head(embedding)
+            spreads = [("the features have", relative_spread(features), SPREAD)]
+            for name, objective in pl_module.objectives.items():
+                assert isinstance(objective, Objective)
+                with _unmoved(objective):
+                    compared = objective.spread(features) if "features" in objective.needs else None
+                if compared is not None:
+                    spreads.append((f"what objective.{name} compares has", compared, COMPARED))
         model.train()
-        if trainer.strategy.reduce_boolean_decision(spread >= SPREAD, all=True):
-            return
-        raise TrainingDiverged(
-            f"epoch {trainer.current_epoch}",
-            f"the features have collapsed: over {len(self.images)} images they differ by {spread:.1g} of their length",
-            f"{SPREAD:g} at least",
-            "add an objective that needs them to differ (reconstruction, or vicreg with variance and covariance), or "
-            "lower training.learning_rate",
-        )
+        return spreads
 
 
-def relative_spread(features: Tensor) -> float:
-    """Root mean square distance of features ``(B, D)`` to their mean, relative to their root mean square length."""
-    exact = features.cpu().double()  # not every device has float64
-    size = exact.square().sum(1).mean().clamp_min(torch.finfo(torch.float64).tiny)
-    return float(((exact - exact.mean(0)).square().sum(1).mean() / size).sqrt())
+@contextmanager
+def _unmoved(module: nn.Module) -> Iterator[None]:
+    """Put running statistics back to what they were."""
+    before = [(buffer, buffer.clone()) for buffer in module.buffers()]
+    try:
+        yield
+    finally:
+        for buffer, value in before:
+            buffer.copy_(value)
 
 
 def first_not_finite(tensors: Mapping[str, Tensor | None]) -> str | None:
