@@ -176,12 +176,21 @@ def _origin(run: RunDirectory) -> Path:
 
 
 def minutes_of(entries: Sequence[Entry], baseline: str = "") -> str:
-    """Mean minutes of training on a CPU, or where there is no such run, on a GPU that is shared, which it says."""
-    cost = [entry["baselines"].get(baseline, entry) for entry in entries]
-    on_cpu = [one.get("seconds_on_cpu") or one["training_seconds"] for entry, one in zip(entries, cost, strict=True)
-              if "seconds_on_cpu" in one or not _on_gpu(entry)]  # fmt: skip
-    seconds = on_cpu or [one["training_seconds"] for one in cost]
-    return f"{statistics.mean(seconds) / 60:.0f}" + ("" if on_cpu else " (GPU)")
+    """Mean minutes of training on a CPU, or where there is no such run, on a GPU that is shared, which it says.
+
+    Where some runs on CPUs were in bfloat16 and some in float32, which takes another time, of the former alone.
+    """
+    on_cpu = [entry for entry in entries if "seconds_on_cpu" in _cost(entry, baseline) or not _on_gpu(entry)]
+    alike = [entry for entry in on_cpu if entry.get("precision") == "bf16-mixed"] or on_cpu
+    costs = [_cost(entry, baseline) for entry in alike or entries]
+    seconds = statistics.mean(cost.get("seconds_on_cpu") or cost["training_seconds"] for cost in costs)
+    return f"{seconds / 60:.0f}" + ("" if alike else " (GPU)")
+
+
+def _cost(entry: Entry, baseline: str) -> Mapping[str, Any]:
+    """Seconds and parameters of a run, or of one of its baselines."""
+    cost: Mapping[str, Any] = entry["baselines"].get(baseline, entry)
+    return cost
 
 
 def recipe_of(config: Config) -> str:

@@ -106,6 +106,20 @@ def test_minutes_are_those_of_a_cpu_where_there_are_any() -> None:
     assert minutes_of([fast, slow]) == minutes_of([old]) == "10"
     assert minutes_of([fast | {"seconds_on_cpu": 1200}, slow]) == "15"
     assert minutes_of([slow], "+cnn") == "1"
+    half, single = entry_of(120, "CPU", precision="bf16-mixed"), entry_of(600, "CPU", precision="32-true")
+    assert minutes_of([half, single]) == "2"
+    assert minutes_of([single, fast | {"precision": "bf16-mixed"}]) == "10"
+
+
+def test_a_run_that_failed_in_an_evaluator_is_not_on_record(benchmarks: Path) -> None:
+    from rivals_table import RECORD, is_complete
+
+    networks = {entry["network"]: entry for entry in RECORD.current()}
+    for network, entry in networks.items():
+        assert is_complete(entry), network
+        for figure in ("spectral_acc", "relative_invariance_error any-angle", "effective_rank"):
+            rest = {key: value for key, value in entry["figures"][""].items() if key != figure}
+            assert not is_complete(entry | {"figures": entry["figures"] | {"": rest}})
 
 
 @pytest.mark.parametrize(("recipe", "kept"), [("r", 600), ("another", None)])
