@@ -97,7 +97,7 @@ RAMP = {"from", "to", "until"}
 
 def _number_or_ramp(value: Any, _: ValidatorFunctionWrapHandler) -> float | Ramp:
     """By hand, because the errors of a union speak of all its members at once."""
-    if isinstance(value, Mapping) and (others := set(value) - RAMP):
+    if isinstance(value, Mapping) and {"from", "to"} <= set(value) and (others := set(value) - RAMP):
         raise ValueError(
             f"{{from, to, until}} alone; with {', '.join(sorted(others))} beside it, "
             f"{{weight: {{from: 0.0, to: 1.0}}, {min(others)}: ...}}"

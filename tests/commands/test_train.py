@@ -171,7 +171,7 @@ def test_a_finished_run_is_not_overwritten(tiny: Arguments, tmp_path: Path, caps
         (["model.fields=[8, 8, 8, 8, 8]"], "at least 33x33"),
         (["head=attention"], "model.attention"),
         (["baselines.cnn.head.bandd=3"], "baselines.cnn.head.bandd: unknown option"),
-        (["objective={attention_entropy: 1}"], "the model has no attention"),
+        (["objective={reconstruction: 1, attention_entropy: 1}"], "the model has no attention"),
         (["data.name=plankton", "data.root=/nowhere"], "/nowhere"),
         (["data={name: npz, path: /nowhere.npz}"], "/nowhere.npz"),
         (["plugins=[no_such_module]"], "no_such_module"),
