@@ -109,6 +109,11 @@ def rivals() -> Iterator[str]:
             yield from ("", f"### `{data}`", *lines, "")
 
 
+def published() -> Iterator[str]:
+    """What others have published, beside the record's figures."""
+    yield from _benchmark("published_figures").table(_benchmark("rivals_table").RECORD.current())
+
+
 def choices() -> Iterator[str]:
     """What figures without labels would have picked among the lines of the rotated digits, seed 0."""
     titles = ("by", "picks", *(f"{title}: lost (rank)" for title in TARGETS.values()))
@@ -223,5 +228,5 @@ def _table(titles: Iterable[str], rows: Iterable[Iterable[str]], *, code: bool =
 
 TABLES: dict[str, Callable[..., Iterator[str]]] = {
     "keys": keys, "options": options, "figures": figures, "record": record, "rivals": rivals, "choices": choices,
-    "choices_of_neighbours": choices_of_neighbours, "centre_of_mass": centre_of_mass,
+    "choices_of_neighbours": choices_of_neighbours, "centre_of_mass": centre_of_mass, "published": published,
 }  # fmt: skip

@@ -7,6 +7,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -120,6 +121,26 @@ def test_a_run_that_failed_in_an_evaluator_is_not_on_record(benchmarks: Path) ->
         for figure in ("spectral_acc", "relative_invariance_error any-angle", "effective_rank"):
             rest = {key: value for key, value in entry["figures"][""].items() if key != figure}
             assert not is_complete(entry | {"figures": entry["figures"] | {"": rest}})
+
+
+def test_published_figures_stand_beside_their_remake_and_the_best_without_labels(benchmarks: Path) -> None:
+    from published_figures import table
+
+    def run(network: str, seed: int, data: str = "so2-mnist-12k", head: str = "", **figures: float) -> dict[str, Any]:
+        zero = {"kmeans_purity": 0.0, "gmm_purity": 0.0, "knn_accuracy": 0.0, "classifier_accuracy": 0.0}
+        return {"data": data, "network": network, "seed": seed, "figures": {head: zero | figures}}
+
+    runs = [
+        run("giae_style", 0, knn_accuracy=0.7), run("giae_style", 1, knn_accuracy=0.8),
+        run("clusters", 0, knn_accuracy=0.5), run("contrast", 0, head="max", knn_accuracy=0.9),
+        run("supervised", 0, knn_accuracy=1.0), run("supervised_turned", 0, classifier_accuracy=0.99),
+        run("o2vae_style", 0, "o2-mnist-12k", kmeans_purity=0.4, gmm_purity=0.6),
+        run("contrast", 0, "o2-mnist-12k", kmeans_purity=0.3),
+    ]  # fmt: skip
+    rows = [line.strip("| ").split(" | ") for line in table(runs)]
+    assert rows[2][1:] == ["0.90", "0.750 ± 0.071", "0.900"]
+    assert rows[5][1:] == ["0.737", "0.400", "0.400"]
+    assert rows[7][1:3] == ["0.68 %", "1.00 %"]
 
 
 @pytest.mark.parametrize(("recipe", "kept"), [("r", 600), ("another", None)])
