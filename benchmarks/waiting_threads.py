@@ -37,6 +37,8 @@ WAYS: dict[str, dict[str, str]] = {
     "one thread": {"OMP_NUM_THREADS": "1"},
 }
 """What the environment says of waiting; some of it is of GNU OpenMP alone."""
+COMPUTE = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: sum(range(10**6))"
+"""A program that computes for as long as who started it is there, however that ends."""
 
 
 def seconds_a_step(steps: int) -> float:
@@ -63,7 +65,7 @@ def measured(way: str, steps: int) -> float:
 @contextmanager
 def company(programs: int) -> Iterator[None]:
     """So many other programs that compute without a pause."""
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(programs)]
+    others = [subprocess.Popen([sys.executable, "-c", COMPUTE]) for _ in range(programs)]
     try:
         yield
     finally:
