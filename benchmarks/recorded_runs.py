@@ -88,7 +88,10 @@ class Record:
 
     def current(self, path: Path | None = None) -> list[Entry]:
         """The entries whose recipe is that of today."""
-        return [entry for entry in recorded(path or self.path) if entry["recipe"] == self._known_recipe(entry)]
+        entries = recorded(path or self.path)
+        kinds = {(entry["data"], entry["network"]) for entry in entries}
+        wanted = {kind: self._known_recipe(*kind) for kind in kinds}
+        return [entry for entry in entries if entry["recipe"] == wanted[entry["data"], entry["network"]]]
 
     def make(self, data: str, network: str, seed: int, root: str | None, path: Path, console: Console) -> int:
         """Train and judge one network unless it is on record, or go on where it stopped; an exit code."""
@@ -115,10 +118,9 @@ class Record:
         resume = run.config.is_file()
         return guarded(lambda: train(file, overrides, resume=resume, console=console))
 
-    def _known_recipe(self, entry: Entry) -> str | None:
-        """Today's recipe of an entry; None where its dataset or network is no longer in the table."""
-        known = entry["network"] in self.networks.get(entry["data"], ())
-        return self.wanted_recipe(entry["data"], entry["network"]) if known else None
+    def _known_recipe(self, data: str, network: str) -> str | None:
+        """Today's recipe; None where the table has no such dataset, or does not train this network on it."""
+        return self.wanted_recipe(data, network) if network in self.networks.get(data, ()) else None
 
     def _entry(self, data: str, network: str, seed: int) -> Entry:
         """What a finished run says, and what it was trained on; an interruption counts as training time."""

@@ -13,6 +13,8 @@ import pytest
 
 from eqae.commands.resolving import read_config
 
+MEAN_AND_SPREAD = re.compile(r"\d+\.\d+ ± \d+\.\d+")
+
 
 @pytest.fixture(scope="module", params=["paper_table", "rivals_table"])
 def table(request: pytest.FixtureRequest, benchmarks: Path) -> ModuleType:
@@ -170,3 +172,18 @@ def test_networks_that_fail_do_not_stop_those_beside_them(tmp_path: Path, monkey
     assert set(logs) == {"bad-s0.log", "bad-s1.log", "good-s0.log", "good-s1.log"}
     for said in ("'--networks', 'good'", "'--seed', '1'", "'--root', 'there'"):
         assert said in logs["good-s1.log"]
+
+
+def test_every_mean_and_spread_in_prose_is_on_record(benchmarks: Path) -> None:
+    import paper_table
+    import published_figures
+    import rivals_table
+
+    rivals = rivals_table.RECORD.current()
+    tables = [rivals_table.table(rivals, data) for data in rivals_table.RECORD.networks]
+    tables += [paper_table.table(paper_table.RECORD.current(), data) for data in paper_table.RECORD.networks]
+    tables.append(published_figures.table(rivals))
+    pages = [benchmarks.parent / "README.md", *(benchmarks.parent / "docs").glob("*.md")]
+    said = {figure for page in pages for figure in MEAN_AND_SPREAD.findall(page.read_text())}
+    assert len(said) > 50
+    assert said <= set(MEAN_AND_SPREAD.findall("\n".join(line for table in tables for line in table)))
