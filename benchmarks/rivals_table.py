@@ -58,6 +58,7 @@ LONGER = {"contrast_d12": 24, "supervised_wide": 60, "supervised_c16_turned": 60
 SHARE = {"plankton": 0.5, "bccd": 4.0}
 """Of these epochs, by the number of images: 12,000 on the digits, 24,000 and 2,000 here."""
 CLASSES = {"plankton": 121, "bccd": 3}
+"""Of data that have not ten of a size."""
 TURNS_ALONE = {
     "clusters": ("model.group=C12", "model.fields=[8,12]"),
     "contrast": ("model.group=C4", "model.fields=[16,32,48]"),
@@ -150,7 +151,7 @@ OF_EVERY_LINE = (
 """A figure of each evaluator: a run that failed in one is not on record."""
 WITHOUT_LABELS = (RECALL, "cluster_stability")
 """The same of evaluators that networks trained with labels do without."""
-OF_BCCD = ("balanced LR", "linear_probe_balanced_accuracy", ".3f")
+OF_UNEVEN_CLASSES = ("balanced LR", "linear_probe_balanced_accuracy", ".3f")
 
 
 def overrides(data: str, network: str) -> list[str]:
@@ -205,7 +206,7 @@ def _title(line: Line, data: str) -> str:
 
 def table(runs: Sequence[Entry], data: str) -> Iterator[str]:
     """The table of one dataset in Markdown, mean ± standard deviation over seeds."""
-    columns = (COLUMNS[0], OF_BCCD, *COLUMNS[1:]) if data == "bccd" else COLUMNS
+    columns = (COLUMNS[0], OF_UNEVEN_CLASSES, *COLUMNS[1:]) if data in CLASSES else COLUMNS
     titles = ["features", *(title for title, *_ in columns), "parameters", "minutes", "seeds"]
     yield f"**`{data}`**\n"
     yield f"| {' | '.join(titles)} |"

@@ -17,6 +17,7 @@ from typing import Any
 
 from mkdocs.exceptions import PluginError
 
+from eqae.commands.resolving import read_config
 from eqae.commands.shell import key_help
 from eqae.evaluation.choice import CONDITIONS, Choice, by_pick, choices_without_labels
 from eqae.evaluation.report.choice_text import rank_text
@@ -107,6 +108,37 @@ def rivals() -> Iterator[str]:
         if any(run["data"] == data for run in runs):
             _, *lines = "\n".join(benchmark.table(runs, data)).splitlines()
             yield from ("", f"### `{data}`", *lines, "")
+
+
+def trained() -> Iterator[str]:
+    """What each network of the rivals' table is and how it is trained, on the first dataset that it is trained on."""
+    benchmark = _benchmark("rivals_table")
+    first = {name: data for data, names in reversed(benchmark.RECORD.networks.items()) for name in names}
+    titles = ("network", "group", "fields", "features", "epochs", "batch", "objective", "augmentation")
+    networks = (*benchmark.NETWORKS, *benchmark.VARIANTS)
+    yield from _table(titles, (_recipe(benchmark.RECORD, first[name], name) for name in networks))
+
+
+def _recipe(record: Any, data: str, network: str) -> list[str]:
+    """A line of :func:`trained`."""
+    config = read_config(record.file(network), record.asked(data, network, 0))
+    said = config.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    model, plain = said["model"], said["model"].get("name", "eqae").startswith("cnn")
+    blurred = model.get("antialiased") or model.get("name") == "cnn_antialiased"
+    objectives = said.get("objective", {"reconstruction": {}}).items()
+    return [
+        network, f"– (as many parameters as {model['group']})" if plain else model["group"],
+        ", ".join(map(str, model["fields"])) + (", anti-aliased" if blurred else ""), said["head"]["name"],
+        str(config.training.epochs), str(config.training.batch_size),
+        "; ".join(f"{name} {_options(options)}".strip() for name, options in objectives),
+        _options(said["augmentation"]),
+    ]  # fmt: skip
+
+
+def _options(given: dict[str, Any]) -> str:
+    """Keys and values in a row, those of a ramp in brackets."""
+    said = ((key, f"({_options(value)})" if isinstance(value, dict) else value) for key, value in given.items())
+    return ", ".join(f"{key} {value}" for key, value in said)
 
 
 def published() -> Iterator[str]:
@@ -229,4 +261,5 @@ def _table(titles: Iterable[str], rows: Iterable[Iterable[str]], *, code: bool =
 TABLES: dict[str, Callable[..., Iterator[str]]] = {
     "keys": keys, "options": options, "figures": figures, "record": record, "rivals": rivals, "choices": choices,
     "choices_of_neighbours": choices_of_neighbours, "centre_of_mass": centre_of_mass, "published": published,
+    "trained": trained,
 }  # fmt: skip
