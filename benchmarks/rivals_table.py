@@ -29,6 +29,8 @@ NETWORKS = (
 )  # fmt: skip
 VARIANTS = {
     "contrast_d12": ("clusters", ("model.fields=[8,12]", "objective={contrastive: {temperature: 0.2}}")),
+    "giae_d12": ("giae_style", ("model.group=D12", "model.fields=[4,6]")),
+    "o2vae_d12": ("o2vae_style", ("model.group=D12", "model.fields=[4,6]")),
     "supervised_turned": ("supervised", ("augmentation={orientation: so2}",)),
     "supervised_unshifted": ("supervised", ("augmentation.shift=0",)),
     "supervised_d4": ("supervised", ("model.group=D4",)),
@@ -40,8 +42,8 @@ VARIANTS = {
         ("model.group=C16", "model.fields=[6,10]", "augmentation={orientation: so2}"),
     ),
 }
-"""Networks that change a few keys of another's file: wider, without the objective ``neighbours``, of other groups,
-turned alone."""
+"""Networks that change a few keys of another's file: wider, without the objective ``neighbours``, with the encoder of
+``clusters``, of other groups, turned alone."""
 DATA = {
     "o2-mnist-12k": ("data={name: o2-mnist-12k}",),
     "so2-mnist-12k": ("data={name: so2-mnist-12k}", "augmentation.orientation=so2"),
@@ -51,7 +53,11 @@ DATA = {
     "bccd": ("data={name: npz, path: bccd_cells/bccd40.npz}",),
 }
 """What makes a dataset of each name; everything else is as in the networks' files."""
-TRAINED_ON = dict.fromkeys(VARIANTS, ("so2-mnist-12k",)) | {"contrast_d12": ("o2-mnist-12k", "plankton", "bccd")}
+TRAINED_ON = dict.fromkeys(VARIANTS, ("so2-mnist-12k",)) | {
+    "contrast_d12": ("o2-mnist-12k", "plankton", "bccd"),
+    "giae_d12": ("o2-mnist-12k", "so2-mnist-12k"),
+    "o2vae_d12": ("o2-mnist-12k", "so2-mnist-12k"),
+}
 """The datasets of the variants; of all others, every one."""
 LONGER = {"contrast_d12": 24, "supervised_wide": 60, "supervised_c16_turned": 60}
 """Epochs of what is trained for longer than its file says."""
@@ -65,6 +71,8 @@ TURNS_ALONE = {
     "giae_style": ("model.group=C4", "model.fields=[24,32,48]"),
     "o2vae_style": ("model.group=C4", "model.fields=[24,32,48]", "objective.variational.over=C12"),
     "qae_style": ("objective.aligned_reconstruction.over=C12",),
+    "giae_d12": ("model.group=C12", "model.fields=[8,12]"),
+    "o2vae_d12": ("model.group=C12", "model.fields=[8,12]", "objective.variational.over=C12"),
 }
 """For digits that are turned but not mirrored: a mirrored digit is none. As many channels as with mirrors."""
 METHODS = ("kmeans", "gmm", "spectral")
@@ -100,8 +108,10 @@ LINES = (
     Line("contrast, D4, max (ours)", "contrast", "max"),
     Line("contrast, plain CNN", "cnn_contrast"),
     Line("GIAE, in the manner of", "giae_style"),
+    Line("GIAE, in the manner of, D12", "giae_d12"),
     Line("QAE, in the manner of", "qae_style"),
     Line("O2-VAE, in the manner of", "o2vae_style"),
+    Line("O2-VAE, in the manner of, D12", "o2vae_d12"),
     Line("CNN autoencoder", "cnn", "+cnn"),
     Line("CNN autoencoder, augmented", "cnn"),
     Line("CNN autoencoder, augmented, anti-aliased", "cnn", "+cnn_antialiased"),
@@ -162,10 +172,10 @@ def overrides(data: str, network: str) -> list[str]:
     if network == "supervised":
         asked += ["model.group=D4", "augmentation.orientation=o2"] if data != "so2-mnist-12k" else []
         asked += [f"model.classes={CLASSES[data]}"] if data in CLASSES else []
-    if data == "so2-mnist-12k":
-        asked += TURNS_ALONE.get(network, ())
     if network in VARIANTS:
         asked += VARIANTS[network][1]
+    if data == "so2-mnist-12k":
+        asked += TURNS_ALONE.get(network, ())
     if network == "clusters":
         asked += [f"objective.neighbours.clusters={CLASSES[data]}"] if data in CLASSES else []
     return asked
@@ -201,7 +211,7 @@ RECORD = Record(
 def _title(line: Line, data: str) -> str:
     """The line's, with the group that the network has on these data."""
     turns_alone = data == "so2-mnist-12k" and line.network in TURNS_ALONE
-    return line.title.replace("D4", "C4") if turns_alone else line.title
+    return line.title.replace("D4", "C4").replace("D12", "C12") if turns_alone else line.title
 
 
 def table(runs: Sequence[Entry], data: str) -> Iterator[str]:
