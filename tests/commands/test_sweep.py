@@ -14,7 +14,7 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_com
 
 from eqae.commands.resolving import read_config
 from eqae.config import Config
-from eqae.evaluation.representation.spectrum import FIGURES
+from eqae.evaluation.choice import CONDITIONS, CRITERIA
 from eqae.registry import EVALUATORS
 
 SWEEP = yaml.safe_load((CONFIGS.parent / "examples" / "sweep.yaml").read_text())
@@ -63,11 +63,14 @@ def test_a_tiny_value_in_scientific_notation_is_a_number(started: Any) -> None:
 
 
 def test_the_figure_that_is_searched_for_is_one_that_a_run_records_and_needs_no_label(started: Any) -> None:
-    name, figure = SWEEP["metric"]["name"].split("/")
+    name, figure, condition = SWEEP["metric"]["name"].split("/")
+    config = started({})
     assert name in EVALUATORS
-    assert figure in FIGURES
-    assert name in started({}).evaluators
-    assert not {"classification", "clustering", "retrieval", "novelty"} & started({}).evaluators.keys()
+    assert name in config.evaluators
+    assert figure in CRITERIA
+    assert condition == CONDITIONS[figure]
+    assert not {"classification", "clustering", "novelty"} & config.evaluators.keys()
+    assert config.data.held_out == 0.2, "test images stay unseen"
 
 
 def test_the_file_has_only_what_a_sweep_knows() -> None:

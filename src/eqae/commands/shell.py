@@ -131,17 +131,19 @@ def key_help() -> str:
     return "\n".join(lines)
 
 
-def _section_lines(section: type[BaseModel], prefix: str) -> Iterator[str]:
+def _section_lines(section: type[BaseModel], prefix: str, default: BaseModel | None = None) -> Iterator[str]:
+    """A section's keys; ``default`` is the section where it is left out, if its own defaults are not those."""
     for key, field in section.model_fields.items():
         kind, name = field.annotation, f"{prefix}{key}"
+        held = field.default if default is None else getattr(default, key)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _section_lines(kind, f"{name}.")
+            yield from _section_lines(kind, f"{name}.", held if isinstance(held, BaseModel) else None)
             if issubclass(kind, Choice):
                 yield _line(f"{name}.…", f"options of the chosen {key}, listed below")
             continue
         inner = [part for part in get_args(kind) if isinstance(part, type) and issubclass(part, BaseModel)]
         labelled = get_origin(kind) is dict and bool(inner)
-        yield _line(name, _meaning(field))
+        yield _line(name, _meaning(field, held))
         for part in inner:
             if labelled:
                 yield from _section_lines(part, f"{name}.<label>.")
@@ -151,9 +153,9 @@ def _line(name: str, meaning: str) -> str:
     return f"  {name:43} {meaning}"
 
 
-def _meaning(field: FieldInfo) -> str:
+def _meaning(field: FieldInfo, held: object) -> str:
     choices = " | ".join(str(word) for word in get_args(field.annotation)) if _is_literal(field) else ""
-    default = "" if field.default in ({}, (), None) or len(str(field.default)) > 40 else f" [{field.default}]"
+    default = "" if held in ({}, (), None) or len(str(held)) > 40 else f" [{held}]"
     return f"{field.description or ''}{f': {choices}' if choices else ''}{default}"
 
 

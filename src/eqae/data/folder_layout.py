@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ class ImageFile:
 def find_images(root: Path) -> list[ImageFile]:
     """The images under ``root`` that belong to a dataset, sorted by the bytes of their names.
 
-    With the sub-folders ``train`` and ``test`` these hold them, and others beside them are not read.
+    With the sub-folders ``train`` and ``test`` these hold them; images elsewhere are not read, which a warning says.
 
     Raises:
         DataError: no images; images both beside and inside sub-folders; one of ``train`` and ``test`` without the
@@ -41,6 +42,7 @@ def find_images(root: Path) -> list[ImageFile]:
     """
     folders = {folder.name for folder in _subfolders(root)}
     if folders >= _SPLITS:
+        _warn_of_unread(root, folders - _SPLITS)
         return [file for split in ("test", "train") for file in _scan(root, root / split, split)]
     if folders & _SPLITS and folders <= _SPLIT_WORDS:
         missing = (_SPLITS - folders).pop()
@@ -106,13 +108,25 @@ def _scan(root: Path, folder: Path, split: str | None = None) -> list[ImageFile]
     if flat and inside:
         raise DataError(
             str(folder), f"images beside the sub-folders (such as {min(path.name for path in flat)!r}) and inside them",
-            "one or the other", "move the unlabelled images out, or into a folder of their own",
+            "one or the other", "move the loose images out of this folder",
         )  # fmt: skip
     if not flat and not inside:
         raise _no_images(folder, "correct data.root")
     classes: dict[Path, str | None] = dict.fromkeys(flat) | inside
     named = {path.relative_to(root).as_posix(): class_name for path, class_name in classes.items()}
     return [ImageFile(name, named[name], split) for name in byte_sorted(named)]
+
+
+def _warn_of_unread(root: Path, folders: Iterable[str]) -> None:
+    """Say what lies beside the splits and is in neither."""
+    unread = [name for name in byte_sorted(folders) if any(_is_image(path, root) for path in (root / name).rglob("*"))]
+    loose = ["the folder itself"] if any(_is_image(path) for path in root.iterdir()) else []
+    if unread or loose:
+        warnings.warn(
+            f"{root}: images in {', '.join(loose + unread)} are not read: 'train' holds those that train, 'test' those "
+            "that judge",
+            stacklevel=4,
+        )
 
 
 def _no_images(folder: Path, fix: str) -> DataError:

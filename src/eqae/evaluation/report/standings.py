@@ -21,9 +21,9 @@ ROUNDING = 1e-5
 _NEVER_RANKED = (
     "relative_interpolation_floor", "shift_cosine_floor", "orbit_cosine_floor", "semantic_spatial_cka",
     "semantic_spatial_gap", "semantic_min_eigenvalue", "semantic_scrambled_cosine", "spatial_scrambled_cosine",
-    "semantic_optimality", "shift_prediction_floor",
+    "semantic_optimality", "shift_prediction_floor", "temperature",
 )  # fmt: skip
-"""Controls and descriptions: no value of them is better than another."""
+"""Controls and descriptions: of their values none is better than another, or not the least or the largest."""
 _ROUNDED = ("relative_invariance_error", "invariance_ratio")
 
 

@@ -115,7 +115,7 @@ _METRICS = {
     "icc_agreement": Metric("agreement", "score", "ICC(2,1) over transforms, mean of the features."),
     "icc_consistency": Metric("consistency", "score", "ICC(3,1) over transforms, mean of the features."),
     "stable_feature_share": Metric("stable", "percent", "Share of features with an agreement above 0.9."),
-    "stable_feature_accuracy": Metric("accuracy", "percent", "Linear probe, 4,000 images, on the features named."),
+    "stable_feature_accuracy": Metric("accuracy", "percent", "Linear probe, 2,000 images, on the features named."),
     "constant_feature_ratio": Metric("constant", "percent", "Share of features that do not vary at all."),
     "distance_correlation_squared": Metric("dCor²", "score", "Bias-corrected squared distance correlation."),
     "distance_correlation_p_value": Metric("p", "score", "Of independence, by permutation of the turns."),
