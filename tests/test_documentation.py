@@ -178,6 +178,11 @@ def test_every_table_that_a_page_asks_for_is_made() -> None:
     assert all(f"| `{key}` |" in listed for key in re.findall(r"^  ([a-z]+\.\w+) ", key_help(), re.MULTILINE))
 
 
+def test_a_default_that_depends_on_the_section_is_told_as_it_is() -> None:
+    told = dict(re.findall(r"^  (\S+) .*\[(\w+)\]$", key_help(), re.MULTILINE))
+    assert (told["head.name"], told["baselines.<label>.head.name"]) == ("gram", "mean")
+
+
 def test_the_page_on_choosing_knows_every_name() -> None:
     page = (DOCS / "choose.md").read_text(encoding="utf-8")
     names = [*HEADS, *MODELS, *DATASETS, *OBJECTIVES, *get_args(Step)]

@@ -113,6 +113,10 @@ def test_the_floor_and_the_untrained_are_not_ranked() -> None:
     assert "↓" not in table
 
 
+def test_a_temperature_is_best_at_one_which_is_no_end() -> None:
+    assert not Column("temperature").is_ranked
+
+
 def test_a_clear_winner_is_said_to_win() -> None:
     rows = [row(m, v, name) for m in ("linear_probe_accuracy", "knn_accuracy") for name, v in (("a", 0.9), ("b", 0.5))]
     assert spoken(wins(Results(rows=rows))) == "a is best by linear probe (90.0 %) and kNN (90.0 %)."
