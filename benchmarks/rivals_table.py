@@ -8,7 +8,7 @@ again; ``--data``, ``--networks`` and ``--seeds`` choose a part of the work, and
 
 "In the manner of": GIAE, QAE and O2-VAE are our versions of other people's objectives, on our encoders and data.
 
-Labels: the networks saw none but the supervised ones, which are the ceiling. LR, MLP, kNN and the lines with few labels
+Labels: the networks saw none but the supervised ones, for reference. LR, MLP, kNN and the lines with few labels
 are probes, which do see labels; clusters are found without and only compared with them. Their number is that of the
 classes, for k-means, mixture and spectral clusters as for the objective ``neighbours``.
 """

@@ -128,10 +128,10 @@ def _recipe(record: Any, data: str, network: str) -> list[str]:
     objectives = said.get("objective", {"reconstruction": {}}).items()
     return [
         network, f"– (as many parameters as {model['group']})" if plain else model["group"],
-        ", ".join(map(str, model["fields"])) + (", anti-aliased" if blurred else ""), said["head"]["name"],
+        ", ".join(map(str, model["fields"])) + (", anti-aliased" if blurred else ""), config.head.name,
         str(config.training.epochs), str(config.training.batch_size),
         "; ".join(f"{name} {_options(options)}".strip() for name, options in objectives),
-        _options(said["augmentation"]),
+        _options(said.get("augmentation", {})),
     ]  # fmt: skip
 
 

@@ -178,6 +178,21 @@ def test_every_table_that_a_page_asks_for_is_made() -> None:
     assert all(f"| `{key}` |" in listed for key in re.findall(r"^  ([a-z]+\.\w+) ", key_help(), re.MULTILINE))
 
 
+def test_the_page_on_rivals_says_what_choices_without_labels_lose() -> None:
+    module, page = hooks(), (DOCS / "rivals.md").read_text(encoding="utf-8")
+    lost = {
+        (choice.criterion, data): f"{100 * choice.regret:.1f}"
+        for data in ("o2-mnist-12k", "so2-mnist-12k", "o2-fashion-12k", "plankton", "bccd")
+        for choice in module._choices_on(data)
+        if choice.target == "knn_accuracy"
+    }
+    by_clusters = ("kmeans_silhouette", "cluster_stability", "neighbour_consistency")
+    few = [loss for (criterion, data), loss in lost.items() if criterion in by_clusters and data != "plankton"]
+    assert f"lose at most {max(few, key=float)} points of kNN on digits, garments and blood cells" in page
+    assert min(float(lost[criterion, "plankton"]) for criterion in by_clusters) > 19
+    assert f"there orbit recall loses {lost['orbit_recall_at_1', 'plankton']}" in page
+
+
 def test_a_default_that_depends_on_the_section_is_told_as_it_is() -> None:
     told = dict(re.findall(r"^  (\S+) .*\[(\w+)\]$", key_help(), re.MULTILINE))
     assert (told["head.name"], told["baselines.<label>.head.name"]) == ("gram", "mean")

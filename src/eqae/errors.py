@@ -67,7 +67,7 @@ class CheckpointError(EqaeError):
 
 
 class TrainingDiverged(EqaeError):  # noqa: N818 - it names an event, as StopIteration does
-    """A loss, gradient or weight that is no longer finite, or features of all images that have become one."""
+    """A loss, gradient or weight that is no longer finite, or features that have become the same for all images."""
 
 
 def in_yaml_terms(message: str) -> str:

@@ -120,11 +120,10 @@ def _scan(root: Path, folder: Path, split: str | None = None) -> list[ImageFile]
 def _warn_of_unread(root: Path, folders: Iterable[str]) -> None:
     """Say what lies beside the splits and is in neither."""
     unread = [name for name in byte_sorted(folders) if any(_is_image(path, root) for path in (root / name).rglob("*"))]
-    loose = ["the folder itself"] if any(_is_image(path) for path in root.iterdir()) else []
+    loose = ["loose in the folder"] if any(_is_image(path) for path in root.iterdir()) else []
     if unread or loose:
         warnings.warn(
-            f"{root}: images in {', '.join(loose + unread)} are not read: 'train' holds those that train, 'test' those "
-            "that judge",
+            f"{root}: images outside 'train' and 'test' are not read: {', '.join(unread + loose)}",
             stacklevel=4,
         )
 

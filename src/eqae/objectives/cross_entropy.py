@@ -1,4 +1,4 @@
-"""Supervised training of the model's own classifier: the ceiling, not a rival."""
+"""Supervised training of the model's own classifier: a reference, not a rival."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _NEVER_RANKED = (
     "semantic_spatial_gap", "semantic_min_eigenvalue", "semantic_scrambled_cosine", "spatial_scrambled_cosine",
     "semantic_optimality", "shift_prediction_floor", "temperature",
 )  # fmt: skip
-"""Controls and descriptions: of their values none is better than another, or not the least or the largest."""
+"""Controls and descriptions: no value is better than another, or the best is neither the least nor the largest."""
 _ROUNDED = ("relative_invariance_error", "invariance_ratio")
 
 
