@@ -16,7 +16,7 @@ from eqae.evaluation.bootstrap import bootstrap_statistic
 from eqae.evaluation.declaration import Scale, evaluator
 from eqae.evaluation.evidence import Evidence, Findings, IntArray, NotAvailable, Score
 from eqae.evaluation.geometry.class_hull_scores import labelled_findings
-from eqae.evaluation.geometry.controls import CONTROLS, gaussian_control
+from eqae.evaluation.geometry.controls import CONTROLS, Cloud, gaussian_control
 from eqae.evaluation.geometry.hull import HullProjection
 from eqae.evaluation.geometry.hull_case import HullCase, HullLevel, principal_cloud
 from eqae.evaluation.geometry.pixel_twin import pixel_cloud
@@ -91,9 +91,14 @@ def evaluate_hulls(
     if width == 0:
         raise NotAvailable("the training features do not differ")
     chosen = sorted({d for d in dimensions if d <= width}) or [width]
+    return _by_dimension(evidence, case, cloud, chosen, class_dimension)
+
+
+def _by_dimension(evidence: Evidence, case: HullCase, cloud: Cloud, chosen: list[int], most: int) -> Findings:
+    """What each of the ``chosen`` dimensions says; labelled figures are of the largest one up to ``most``."""
     rng = np.random.default_rng(case.seed)
     levels = [HullLevel.of(cloud, dimension, CONTROLS, rng) for dimension in chosen]
-    at_class = max((level for level in levels if level.dimension <= class_dimension), default=levels[0], key=_dimension)
+    at_class = max((level for level in levels if level.dimension <= most), default=levels[0], key=_dimension)
     labelled = labelled_findings(evidence, case, at_class)
     scores = (
         *(score for level in levels for score in _level_scores(case, level)),

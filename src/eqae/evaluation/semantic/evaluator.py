@@ -93,8 +93,11 @@ def evaluate_semantic(
     count = len(next(iter(evidence.maps.values())).values)
     if count < 2:
         raise NotAvailable("fewer than two images with feature maps")
-    chosen = spread_evenly(count, images)
-    settings = _Settings(tokens, method, window, background)
+    return _by_layer(evidence, spread_evenly(count, images), _Settings(tokens, method, window, background))
+
+
+def _by_layer(evidence: Evidence, chosen: IntArray, settings: _Settings) -> Findings:
+    """What every layer says of the ``chosen`` images, and the deepest one besides."""
     deepest = list(evidence.maps)[-1]
     scores: list[Score] = []
     drawings: dict[str, Any] = {}
