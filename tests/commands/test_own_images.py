@@ -8,8 +8,10 @@ import re
 import shutil
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from command_line import CONFIGS
 from PIL import Image
@@ -108,6 +110,22 @@ def test_the_table_says_which_images_trained_and_which_cluster_each_is_in(run: P
     sizes = np.bincount([int(row["cluster"]) for row in rows.values()])
     assert sizes[0] == 0
     assert list(sizes[1:]) == sorted(sizes[1:], reverse=True)
+
+
+def test_the_code_of_the_page_puts_images_on_the_sheet_that_they_are_on(
+    run: Path, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (CONFIGS.parent / "docs" / "own-images.md").read_text(encoding="utf-8").partition("## New images")[2]
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "folder").symlink_to(run)
+    (tmp_path / "new_pictures").symlink_to(own)
+    monkeypatch.chdir(tmp_path)
+    told: dict[str, Any] = {"pandas": pandas}
+    with pytest.warns(UserWarning, match="2 of 44"):
+        exec("".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), told)
+    sheets, rows = told["sheets"], table(run / "features.csv")
+    assert sorted(sheets.index) == sorted(NAMES)
+    assert {name: str(sheet) for name, sheet in sheets.items()} == {name: rows[name]["cluster"] for name in rows}
 
 
 def test_the_report_has_a_contact_sheet_a_cluster_with_the_file_of_its_medoid(run: Path) -> None:
