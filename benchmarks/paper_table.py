@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorded_runs import Entry, Record, make_table, mean_and_spread, minutes_of
+from recorded_runs import Entry, Record, entries_of, make_table, mean_and_spread, minutes_of
 
 RESULTS = Path(__file__).parent / "results" / "paper_table.json"
 DATA = ("o2-mnist-12k", "plankton")
@@ -117,10 +117,8 @@ def table(runs: Sequence[Entry], data: str) -> Iterator[str]:
           "error any angle (floor) | effective rank | mse | parameters | minutes | seeds |"  # fmt: skip
     yield "|---" * 16 + "|"
     for line in LINES:
-        entries = [entry for entry in runs if entry["data"] == data and entry["network"] == line.network]
-        found = [entry["figures"][line.head] for entry in entries if line.head in entry["figures"]]
-        if found:
-            yield _row(line, data, entries, found)
+        if entries := entries_of(runs, data, line.network, line.head):
+            yield _row(line, data, entries, [entry["figures"][line.head] for entry in entries])
     yield "\nLR, NN, kNN and 10 labels are probes, which saw labels; networks, heads and all other figures saw none."
 
 

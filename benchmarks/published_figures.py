@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import rivals_table
-from recorded_runs import Entry, mean_and_spread
+from recorded_runs import Entry, entries_of, mean_and_spread
 
 TURNED, MIRRORED = "so2-mnist-12k", "o2-mnist-12k"
 
@@ -69,8 +69,7 @@ def table(runs: Sequence[Entry]) -> Iterator[str]:
 
 def _figures(runs: Sequence[Entry], data: str, network: str, head: str) -> list[dict[str, float]]:
     """Those of a line, a seed each."""
-    entries = (run for run in runs if (run["data"], run["network"]) == (data, network))
-    return [entry["figures"][head] for entry in entries if head in entry["figures"]]
+    return [entry["figures"][head] for entry in entries_of(runs, data, network, head)]
 
 
 def _best(runs: Sequence[Entry], data: str, metric: str) -> list[dict[str, float]]:

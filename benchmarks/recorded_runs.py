@@ -247,6 +247,11 @@ def key_of(entry: Entry) -> tuple[str, str, int]:
     return entry["data"], entry["network"], entry["seed"]
 
 
+def entries_of(entries: Sequence[Entry], data: str, network: str, head: str = "") -> list[Entry]:
+    """Those of one line of a table, a seed each: of a network on a dataset, with figures of a head or baseline."""
+    return [one for one in entries if (one["data"], one["network"]) == (data, network) and head in one["figures"]]
+
+
 def mean_and_spread(
     found: Sequence[Mapping[str, float]], metric: str, digits: str = ".3f", *, spread: bool = True
 ) -> str:

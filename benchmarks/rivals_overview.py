@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
 import rivals_table
-from recorded_runs import Entry
+from recorded_runs import Entry, entries_of
 
 ROWS = (
     ("contrast and neighbours, steps of 30°", "clusters", ""),
@@ -62,7 +62,7 @@ def shown(runs: Sequence[Entry]) -> Shown:
     found: Shown = {}
     for data in rivals_table.DATA:
         for title, network, head in ROWS:
-            said = [run["figures"].get(head, {}) for run in runs if (run["data"], run["network"]) == (data, network)]
+            said = [entry["figures"][head] for entry in entries_of(runs, data, network, head)]
             for _, metric, *_ in FIGURES:
                 values = [figures[metric] for figures in said if metric in figures]
                 if values:

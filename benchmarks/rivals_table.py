@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorded_runs import Entry, Record, make_table, mean_and_spread, minutes_of
+from recorded_runs import Entry, Record, entries_of, make_table, mean_and_spread, minutes_of
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "rivals_table.json"
@@ -222,20 +222,14 @@ def table(runs: Sequence[Entry], data: str) -> Iterator[str]:
     yield f"| {' | '.join(titles)} |"
     yield "|---" * len(titles) + "|"
     for line in LINES:
-        entries = [entry for entry in runs if (entry["data"], entry["network"]) == (data, line.network)]
-        entries = [entry for entry in entries if line.head in entry["figures"]]
-        if entries:
+        if entries := entries_of(runs, data, line.network, line.head):
             found = [entry["figures"][line.head] for entry in entries]
-            cost = [entry["baselines"].get(line.head, entry) for entry in entries]
-            parameters = statistics.mean(one["parameters"] for one in cost)
+            parameters = statistics.mean(entry["baselines"].get(line.head, entry)["parameters"] for entry in entries)
             cells = [
                 _title(line, data),
-                *(
-                    mean_and_spread(found, metric, digits, spread="error" not in metric)
-                    for _, metric, digits in columns
-                ),
-            ]
-            cells += [f"{parameters:,.0f}", minutes_of(entries, line.head), str(len(found))]
+                *(mean_and_spread(found, name, digits, spread="error" not in name) for _, name, digits in columns),
+                f"{parameters:,.0f}", minutes_of(entries, line.head), str(len(found)),
+            ]  # fmt: skip
             yield "| " + " | ".join(cells) + " |"
 
 

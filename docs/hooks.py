@@ -10,7 +10,7 @@ import json
 import re
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -83,9 +83,10 @@ def options(kind: str) -> Iterator[str]:
 def figures() -> Iterator[str]:
     """The networks of the paper's table on the rotated digits, means over the seeds that the record has."""
     benchmark = _benchmark("paper_table")
-    runs = [run for run in benchmark.RECORD.current() if run["data"] == "o2-mnist-12k"]
+    runs, entries_of = benchmark.RECORD.current(), _benchmark("recorded_runs").entries_of
+    entries = ((line, entries_of(runs, "o2-mnist-12k", line.network, line.head)) for line in benchmark.LINES)
     titles = ("features", "group", *(title for title, *_ in FIGURES), "parameters", "seeds")
-    yield from _table(titles, filter(None, (_figures_line(runs, line) for line in benchmark.LINES)), code=False)
+    yield from _table(titles, (_figures_line(*one) for one in entries if one[1]), code=False)
 
 
 def record(evaluator: str) -> Iterator[str]:
@@ -229,10 +230,7 @@ def _read(name: str) -> Any:
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
-def _figures_line(runs: list[dict[str, Any]], line: Any) -> list[str]:
-    entries = [run for run in runs if run["network"] == line.network and line.head in run["figures"]]
-    if not entries:
-        return []
+def _figures_line(line: Any, entries: Sequence[dict[str, Any]]) -> list[str]:
     said = [entry["figures"][line.head] for entry in entries]
     means = [f"{statistics.mean(one[metric] for one in said):{digits}}" for _, metric, digits in FIGURES]
     size = statistics.mean(entry["parameters"] for entry in entries)
