@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from eqae.commands.train import main
 
 SCRIPT = CONFIGS.parent / "train.py"
-# In float64, so that what is left of the difference is no accident of rounding; 45 images in batches of 12 leave
+# In float64, so that what is left of the difference is no accident of rounding; 91 images in batches of 12 leave
 # shares of unequal size and a short last batch.
 SMALL = (
     "training.precision=64-true", "training.epochs=2", "training.batch_size=12", "training.accelerator=cpu",

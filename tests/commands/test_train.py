@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from ast import literal_eval
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,12 @@ def finished(tiny_npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_default_config_leaves_a_whole_run(finished: Path) -> None:
     assert_whole(finished)
+
+
+def test_the_card_says_what_was_trained(finished: Path) -> None:
+    (line,) = (line for line in (finished / "README.md").read_text().splitlines() if line.startswith("| model | eqae "))
+    options = literal_eval(line.strip("| ").partition("eqae ")[2])
+    assert options["group"] == "D4"
 
 
 def test_results_have_the_promised_columns_and_judge_every_model(finished: Path) -> None:

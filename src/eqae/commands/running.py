@@ -134,7 +134,7 @@ def _facts(config: Config, jobs: Sequence[Job], seconds: dict[str, float]) -> di
     seen = f"labels seen by {', '.join(told)}" if told else "no labels"
     trained: Sequence[str] = [f"{label} {value:.0f} s" for label, value in seconds.items() if value >= 0.5]
     return {
-        "model": f"{config.model.name} {main.spec.model_options}".rstrip(" {}"),
+        "model": f"{config.model.name} {main.spec.model_options or ''}".rstrip(),
         "training": f"{training.epochs} epochs, batch {training.batch_size}, learning rate {training.learning_rate:g}, "
         f"{training.precision}, orientation {augmentation.orientation}, noise {augmentation.noise:g}; {seen}",
         "training time": ", ".join(trained) or "none",

@@ -17,7 +17,7 @@ FILES = """\
 The file takes pixels as they are stored, uint8 (N, C, H, W), and gives features (N, D) float32.
 
   torch        .pt2          torch.export.load(FILE).module()(images)
-  onnx         .onnx         onnxruntime and other runtimes; pip install 'eqae[export]'
+  onnx         .onnx         onnxruntime and other runtimes; needs onnx, onnxscript, onnxruntime
   safetensors  .safetensors  folded weights, and the steps that use them, for other implementations
 
 It is compared with the model on random images and, where the data is at hand, on test images before it is kept.

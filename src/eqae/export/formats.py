@@ -31,8 +31,8 @@ class Format:
         missing = [package for package in self.packages if find_spec(package) is None]
         if missing:
             raise ConfigError(
-                f"--to {self.name}", f"not installed: {', '.join(missing)}", "the packages of the extra 'export'",
-                "pip install 'eqae[export]'",
+                f"--to {self.name}", f"not installed: {', '.join(missing)}", "the packages that write and check it",
+                f"pip install {' '.join(missing)}",
             )  # fmt: skip
 
 
