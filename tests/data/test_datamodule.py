@@ -211,6 +211,7 @@ def test_images_that_fit_are_gathered_on_the_cuda_device(workers: int) -> None:
 
 ADVICE = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers.*",
+    "ignore:This DataLoader will create",  # two workers on one core
     "ignore:.*your dataloader is not resumable.*",
     "ignore:.*isinstance.treespec, LeafSpec.*:FutureWarning",  # Lightning with a newer torch
 )
